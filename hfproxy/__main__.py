@@ -1,0 +1,5 @@
+"""`python -m hfproxy` is the `hfproxy` command."""
+
+from hfproxy.cli import main
+
+main()

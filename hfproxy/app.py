@@ -1,0 +1,123 @@
+"""The application's table of contents: what a request passes, outermost first, then one line for each feature."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from hfproxy.downstream.browsers import answer_headers, preflights
+from hfproxy.downstream.forwarded import TrustedProxies, origins
+from hfproxy.downstream.middleware import hand_back_id, places, request_line
+from hfproxy.downstream.problems import mark_started, problems
+from hfproxy.downstream.unfit import refuse_unfit
+from hfproxy.features.access import wiring as access
+from hfproxy.features.access.identify import identify
+from hfproxy.features.account import wiring as account
+from hfproxy.features.audit import wiring as audit
+from hfproxy.features.files import wiring as files
+from hfproxy.features.metadata import wiring as metadata
+from hfproxy.features.ops import wiring as ops
+from hfproxy.features.passthrough import wiring as passthrough
+from hfproxy.features.repos import wiring as repos
+from hfproxy.features.ui import wiring as ui
+from hfproxy.keys import CHECKS, DATABASE, HUB, METRICS, SETTINGS, SIGHTINGS, WRITE_WATCHERS
+from hfproxy.metrics import Metrics
+from hfproxy.settings import Settings
+from hfproxy.starting import CannotStart
+from hfproxy.storage.opening import open_database
+from hfproxy.upstream.client import HubClient, hub_session
+from hfproxy.upstream.proxy import HubProxy
+from hfproxy.upstream.tls import hub_trust
+from hfproxy.upstream.watching import HubSightings, watch
+
+if TYPE_CHECKING:
+    from hfproxy.tracing import Tracing  # an extra: imported where it is switched on
+
+TRACING: Final = web.AppKey["Tracing"]("tracing")
+
+
+def create_app(settings: Settings) -> web.Application:
+    """The gateway for these settings; nothing is opened until it starts."""
+    metrics = Metrics()
+    server = settings.server
+    cors_origins = frozenset(server.cors_origins)
+    tracing = start_tracing() if settings.ops.traces else None
+    app = web.Application(
+        middlewares=[
+            *([tracing.requests()] if tracing else []),
+            request_line(metrics),
+            origins(TrustedProxies(server.trusted_proxies, header=server.forwarded_header)),
+            *([preflights(cors_origins)] if cors_origins else []),
+            problems,
+            refuse_unfit,
+            places(server.max_requests_in_flight),
+            identify,
+        ],
+        client_max_size=int(server.max_body_size),
+    )
+    app[SETTINGS] = settings
+    app[METRICS] = metrics
+    app[CHECKS] = {}
+    app[WRITE_WATCHERS] = []
+    if tracing is not None:
+        app[TRACING] = tracing
+        app.on_cleanup.append(lambda _app: tracing.close())
+    app.on_response_prepare.extend([mark_started, hand_back_id, answer_headers(cors_origins)])
+    app.cleanup_ctx.append(keep_a_database)
+    app.cleanup_ctx.append(speak_to_the_hub)
+    access.setup(app)
+    audit.setup(app)
+    account.setup(app)
+    repos.setup(app)
+    files.setup(app)
+    metadata.setup(app)
+    ops.setup(app)
+    ui.setup(app)
+    passthrough.setup(app)  # last: it takes what nobody else takes
+    return app
+
+
+def start_tracing() -> Tracing:
+    """Traces as the `OTEL_` variables say. Raises CannotStart where the extra is not installed."""
+    try:
+        from hfproxy.tracing import Tracing
+    except ModuleNotFoundError as error:
+        raise CannotStart(
+            f"HFPROXY_OPS__TRACES is on, but {error.name} is missing: install hfproxy with its extra, hfproxy[otel]"
+        ) from None
+    return Tracing.from_environment()
+
+
+@asynccontextmanager
+async def keep_a_database(app: web.Application) -> AsyncIterator[None]:
+    """Opens the database and brings its tables up to date."""
+    storage = app[SETTINGS].storage
+    url = storage.database.get_secret_value() if storage.database is not None else None
+    async with open_database(storage.root, url) as database:
+        app[DATABASE] = database
+        yield
+
+
+@asynccontextmanager
+async def speak_to_the_hub(app: web.Application) -> AsyncIterator[None]:
+    """Opens the one session to the Hub. Raises BadCertificate."""
+    upstream = app[SETTINGS].upstream
+    metrics = app[METRICS]
+    sightings = app[SIGHTINGS] = HubSightings(upstream.endpoint)
+    watching = [watch(metrics, sightings), *([app[TRACING].hub_calls()] if TRACING in app else [])]
+    proxy = HubProxy(upstream.proxy.get_secret_value(), upstream.no_proxy) if upstream.proxy else None
+    async with hub_session(
+        connect_timeout=upstream.connect_timeout, tls=hub_trust(upstream), proxy=proxy, watching=watching
+    ) as session:
+        hub = app[HUB] = HubClient(
+            upstream.endpoint,
+            session,
+            answer_timeout=upstream.answer_timeout,
+            max_connections=upstream.max_connections,
+        )
+        metrics.hub_places.set(upstream.max_connections)
+        metrics.hub_places_used.set_function(lambda: hub.places_used)
+        yield

@@ -1,0 +1,51 @@
+"""The `hfproxy` command: one module for each subcommand."""
+
+from typing import Annotated
+
+import typer
+
+from hfproxy import __version__
+from hfproxy.cli import cache, config, keys
+from hfproxy.cli.certs import certs
+from hfproxy.cli.health import health
+from hfproxy.cli.openapi import openapi
+from hfproxy.cli.sandbox import sandbox
+from hfproxy.cli.serve import serve
+from hfproxy.cli.terminal import out
+
+app = typer.Typer(
+    name="hfproxy",
+    help="A team's own front door to the Hugging Face Hub.\n\n"
+    "Start with `hfproxy serve --upstream sandbox`: no account and no network needed.",
+    epilog="Exit codes: 0 fine, 1 failed, 2 wrong command line, 69 address taken, 78 wrong settings.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(serve)
+app.command()(sandbox)
+app.command()(certs)
+app.command()(health)
+app.command()(openapi)
+app.add_typer(cache.app, name="cache")
+app.add_typer(config.app, name="config")
+app.add_typer(keys.app, name="keys")
+
+
+def main() -> None:
+    """Runs the command."""
+    app(prog_name="hfproxy")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"hfproxy {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """The options of every command."""

@@ -1,0 +1,166 @@
+"""`hfproxy cache`: what is kept, looked at and looked after; a gateway may run meanwhile."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from pydantic import ByteSize, TypeAdapter, ValidationError
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+
+from hfproxy.cli.terminal import err, fail, out, read_settings
+from hfproxy.settings import Duration
+from hfproxy.starting import CannotStart
+
+if TYPE_CHECKING:
+    from hfproxy.storage.blobs import BlobStore
+    from hfproxy.storage.database import Database
+
+T = TypeVar("T")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+app = typer.Typer(help="Look at and look after the files that are kept.", no_args_is_help=True)
+
+
+def _size(text: str) -> int:
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(text))
+    except ValidationError:
+        raise typer.BadParameter("must be a size such as 500MB or 20GiB") from None
+
+
+def _time(text: str) -> timedelta:
+    try:
+        return TypeAdapter(Duration).validate_python(text)
+    except ValidationError:
+        raise typer.BadParameter("must be a time such as 12h or 30d") from None
+
+
+@app.command()
+def stats(as_json: Json = False) -> None:
+    """Show how much is kept."""
+    from hfproxy.features.files import upkeep
+
+    found = _with_store(lambda blobs, _: upkeep.stats(blobs))
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(found)) + "\n")
+        return
+    out.print(f"{found.complete} whole files, {_human(found.complete_bytes)}", highlight=False)
+    out.print(f"{found.partial} files on their way, {_human(found.partial_bytes)}", highlight=False)
+
+
+@app.command("list")
+def list_repositories(as_json: Json = False) -> None:
+    """List the repositories of which something is known, largest first."""
+    from hfproxy.features.files import upkeep
+
+    found = _with_store(lambda _, database: upkeep.repositories(database))
+    if as_json:
+        rows = [{"repo": repo, "files": files, "bytes": size} for repo, files, size in found]
+        sys.stdout.write(json.dumps(rows) + "\n")
+        return
+    table = Table("repository", "files", "bytes", box=None, pad_edge=False)
+    for repo, files, size in found:
+        table.add_row(repo, str(files), _human(size))
+    out.print(table)
+
+
+@app.command()
+def show(
+    repo: Annotated[str, typer.Argument(help="`owner/name`, `datasets/owner/name`, `spaces/owner/name`.")],
+    as_json: Json = False,
+) -> None:
+    """Show the known files of one repository, and whether their bytes are kept."""
+    from hfproxy.features.files import upkeep
+
+    found = _with_store(lambda blobs, database: upkeep.files_of(repo.casefold(), database, blobs))
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(file) for file in found]) + "\n")
+        return
+    if not found:
+        fail(f"nothing is known of {repo}")
+    table = Table("commit", "file", "bytes", "kept", box=None, pad_edge=False)
+    for file in found:
+        table.add_row(file.commit_hash[:8], file.path, _human(file.size_bytes), file.kept)
+    out.print(table)
+
+
+@app.command()
+def prune(
+    to: Annotated[
+        int | None,
+        typer.Option(parser=_size, metavar="SIZE", help="Delete the least recently used until this is left."),
+    ] = None,
+    unused_for: Annotated[
+        timedelta | None, typer.Option(parser=_time, metavar="TIME", help="Delete what nobody read for so long.")
+    ] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Delete files that are on their way and idle.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Delete kept files; the Hub is asked for them again when somebody wants them."""
+    from hfproxy.features.files import upkeep
+
+    if to is None and unused_for is None and not partial:
+        raise typer.BadParameter("say what to delete: --to, --unused-for or --partial")
+    unused_s = unused_for.total_seconds() if unused_for is not None else None
+    gone = _with_store(
+        lambda blobs, _: upkeep.prune(blobs, to_bytes=to, unused_s=unused_s, partial=partial, dry=dry_run)
+    )
+    verb = "would go" if dry_run else "are gone"
+    out.print(f"{len(gone)} files {verb}, {_human(sum(info.size_bytes for info in gone))}", highlight=False)
+
+
+@app.command()
+def verify() -> None:
+    """Read every kept file again and delete those that are not what their hash says; exit with 1 if there were any."""
+    wrong = _with_store(lambda blobs, _: _verify(blobs))
+    for key in wrong:
+        err.print(f"{key} was wrong; it is deleted, and will be fetched again", highlight=False)
+    if wrong:
+        raise typer.Exit(1)
+    out.print("Every kept file is what its hash says.")
+
+
+async def _verify(blobs: "BlobStore") -> list[str]:
+    from hfproxy.features.files import upkeep
+
+    total = (await upkeep.stats(blobs)).complete_bytes
+    columns = (TextColumn("verifying"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    wrong = []
+    with Progress(*columns, console=err) as progress:
+        bar = progress.add_task("verify", total=total)
+        async for info, size_bytes, right in upkeep.verify(blobs):
+            progress.advance(bar, size_bytes)
+            if right is False:
+                wrong.append(str(info.key))
+    return wrong
+
+
+def _with_store(work: "Callable[[BlobStore, Database], Awaitable[T]]") -> T:
+    """The outcome of some work on the store and the database that the settings name."""
+    from hfproxy.storage.blobs import BlobProblem
+    from hfproxy.storage.disk import disk_blobs
+    from hfproxy.storage.opening import open_database
+
+    storage = read_settings().settings.storage
+    url = storage.database.get_secret_value() if storage.database is not None else None
+
+    async def run() -> T:
+        async with open_database(storage.root, url) as database, disk_blobs(storage.root / "blobs") as blobs:
+            return await work(blobs, database)
+
+    try:
+        return asyncio.run(run())
+    except CannotStart as error:
+        fail(str(error), code=error.exit_code)
+    except BlobProblem as error:
+        fail(str(error))
+
+
+def _human(size_bytes: int) -> str:
+    return ByteSize(size_bytes).human_readable(separator=" ")

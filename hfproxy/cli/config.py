@@ -1,0 +1,61 @@
+"""`hfproxy config`: what is set, from where, and whether it is right."""
+
+import sys
+
+import typer
+
+from hfproxy.cli.terminal import out, read_settings, wrong_settings
+from hfproxy.logs import set_up_logging
+from hfproxy.sample_env import sample_env
+from hfproxy.settings_loading import knobs
+from hfproxy.settings_page import settings_page
+from hfproxy.starting import CannotStart
+
+app = typer.Typer(
+    help="Show and check the settings.\n\nThey come from the command line, the environment and `.env`, in this order.",
+    invoke_without_command=True,
+)
+
+
+@app.callback()
+def show(context: typer.Context) -> None:
+    """Print the effective settings, secrets masked, and where each came from."""
+    if context.invoked_subcommand is not None:
+        return
+    loaded = read_settings()
+    rows = [(knob.variable, loaded.shown(knob), loaded.origins.get(knob.variable, "default")) for knob in knobs()]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    for variable, value, origin in rows:
+        # Plain lines of any length: they are read by people and by grep.
+        print(f"{variable:{widths[0]}}  {value:{widths[1]}}  {origin}")
+
+
+@app.command()
+def check() -> None:
+    """Check names, values and the certificates they name; exit with 78 and a line for each mistake."""
+    from hfproxy.downstream.tls import serving_certificate
+    from hfproxy.upstream.tls import hub_trust
+
+    settings = read_settings().settings
+    set_up_logging(settings.logging)
+    problems = []
+    for read in (lambda: serving_certificate(settings.server), lambda: hub_trust(settings.upstream)):
+        try:
+            read()
+        except CannotStart as error:
+            problems.append(str(error))
+    if problems:
+        wrong_settings(problems)
+    out.print("The settings are fine.")
+
+
+@app.command()
+def sample() -> None:
+    """Print SAMPLE_ENV: every setting with its default and what it does."""
+    sys.stdout.write(sample_env())
+
+
+@app.command()
+def docs() -> None:
+    """Print docs/settings.md: every setting as a page."""
+    sys.stdout.write(settings_page())

@@ -1,0 +1,40 @@
+"""`hfproxy serve`: the gateway, in the foreground."""
+
+from typing import Annotated
+
+import typer
+
+from hfproxy.cli.terminal import err, fail, read_settings
+from hfproxy.starting import CannotStart
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = None,
+    upstream: Annotated[
+        str | None, typer.Option(help="The Hub to speak to: a URL, or `sandbox` for the built-in one.")
+    ] = None,
+) -> None:
+    """Start the gateway.
+
+    Settings come from the environment and from `.env` (SAMPLE_ENV lists them); the options here win over both. It runs
+    until Ctrl-C or SIGTERM, and lets running requests finish; a second signal ends it at once.
+    """
+    # Imported here so that `--help` and the small commands do not wait for a server.
+    import uvloop
+
+    from hfproxy.first_screen import gateway_screen
+    from hfproxy.logs import set_up_logging
+    from hfproxy.server import serve_until_stopped
+
+    flags: dict[str, object] = {
+        "HFPROXY_SERVER__HOST": host,
+        "HFPROXY_SERVER__PORT": port,
+        "HFPROXY_UPSTREAM__ENDPOINT": upstream,
+    }
+    settings = read_settings(flags).settings
+    try:
+        set_up_logging(settings.logging, secrets=settings.secrets())
+        uvloop.run(serve_until_stopped(settings, announce=lambda url, ready: gateway_screen(err, url, settings, ready)))
+    except CannotStart as error:
+        fail(str(error), code=error.exit_code)

@@ -1,0 +1,144 @@
+"""What every request goes through: an id, a place among the requests in flight, one log line and one measurement."""
+
+import re
+from time import perf_counter
+from typing import Final
+from uuid import uuid4
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from hfproxy.downstream.access import CALLER
+from hfproxy.downstream.endpoint import operation_of
+from hfproxy.downstream.problems import STARTED
+from hfproxy.errors import Overloaded
+from hfproxy.facts import RequestFacts
+from hfproxy.metrics import Metrics
+from hfproxy.upstream.headers import REQUEST_ID, TRACE_ID
+
+log = structlog.get_logger(__name__)
+
+GATEWAY_REQUEST_ID: Final = "X-HFProxy-Request-Id"
+CLIENT_GONE: Final = 499  # nginx's number for a caller who went away before the answer was whole
+NO_ROUTE: Final = "(none)"
+_FACTS: Final = web.RequestKey("facts", RequestFacts)
+_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+def _id_of(request: web.Request) -> str:
+    """The id the caller brought (`X-Request-Id`, or the trace id of `huggingface_hub`), else a new one."""
+    for name in (REQUEST_ID, TRACE_ID):
+        if (given := request.headers.get(name)) and _ID.fullmatch(given):
+            return given
+    return str(uuid4())
+
+
+async def hand_back_id(request: web.Request, response: web.StreamResponse) -> None:
+    """Puts the request's id on every answer, also on one that a handler streams (`on_response_prepare`)."""
+    if (facts := request.get(_FACTS)) is not None:
+        response.headers[GATEWAY_REQUEST_ID] = facts.request_id
+        # The Hub's own id stays where users look for it; where the Hub was not asked, ours stands there.
+        response.headers.setdefault(REQUEST_ID, facts.request_id)
+
+
+def request_line(metrics: Metrics) -> Middleware:
+    """A middleware that gives each request its id and tells what became of it: `request.finished`, and a measurement.
+
+    It must be the outermost one that answers, since it sends the answer itself: only then is it known how long that
+    took, how many bytes left, and whether the caller was still there.
+    """
+
+    @web.middleware
+    async def line(request: web.Request, handler: Handler) -> web.StreamResponse:
+        facts = request[_FACTS] = RequestFacts(_id_of(request))
+        facts.enter()
+        structlog.contextvars.bind_contextvars(request_id=facts.request_id)
+        begun = perf_counter()
+        response: web.StreamResponse | None = None
+        status = CLIENT_GONE
+        metrics.request_begun()
+        try:
+            response = await handler(request)
+            await response.prepare(request)
+            await response.write_eof()
+            if request.content.exception() is not None:
+                # A body that could not be read: its rest means nothing, and aiohttp must not wait for it.
+                request.protocol.force_close()
+                status = response.status
+            elif request.transport is not None and not request.transport.is_closing():
+                status = response.status
+            return response
+        except ConnectionError:
+            # The caller is gone. aiohttp wants an answer back, and finds out itself that it cannot be sent.
+            return response or request.get(STARTED) or web.Response(status=CLIENT_GONE)
+        finally:
+            _tell(request, response, status, perf_counter() - begun, facts, metrics)
+
+    return line
+
+
+def _tell(
+    request: web.Request,
+    response: web.StreamResponse | None,
+    status: int,
+    duration_s: float,
+    facts: RequestFacts,
+    metrics: Metrics,
+) -> None:
+    route = route_of(request)
+    bytes_sent = _bytes_sent(request, response)
+    metrics.request_finished(request.method, route, status, duration_s=duration_s, bytes_sent=bytes_sent)
+    outcome = "ClientGone" if status == CLIENT_GONE else "ok"
+    caller = request.get(CALLER)
+    log.info(
+        "request.finished",
+        method=request.method,
+        path=request.raw_path.partition("?")[0],
+        route=route,
+        status=status,
+        duration_s=round(duration_s, 4),
+        bytes_sent=bytes_sent,
+        caller=caller.name if caller is not None else None,
+        upstream_calls=facts.upstream_calls,
+        **{"outcome": outcome, **facts.facts},
+    )
+
+
+def route_of(request: web.Request) -> str:
+    """The template of the request's route, the same with and without a slash at the end; few, whatever is asked."""
+    resource = request.match_info.route.resource
+    if resource is None:
+        return NO_ROUTE
+    return resource.canonical.rstrip("/") or "/"
+
+
+def _bytes_sent(request: web.Request, response: web.StreamResponse | None) -> int:
+    """Bytes of the answer, its head included, that were handed to the socket; for a broken one, those until then."""
+    written = request.writer.output_size
+    if isinstance(response, web.FileResponse) and (length := response.content_length) and written < length:
+        # `sendfile` bypasses the writer that counts.
+        return written + length
+    return written
+
+
+def places(max_requests_in_flight: int) -> Middleware:
+    """A middleware that refuses what would be one request too many at once."""
+    in_flight = 0
+
+    @web.middleware
+    async def place(request: web.Request, handler: Handler) -> web.StreamResponse:
+        nonlocal in_flight
+        operation = operation_of(request)
+        if operation is not None and operation.always:
+            # A gateway that is full is alive: who looks after it must not think otherwise and restart it.
+            return await handler(request)
+        if in_flight >= max_requests_in_flight:
+            raise Overloaded(f"{in_flight} requests are under way")
+        in_flight += 1
+        try:
+            return await handler(request)
+        finally:
+            in_flight -= 1
+
+    return place

@@ -1,0 +1,29 @@
+"""What is refused whoever asks and whatever the path: requests that no route may see, least of all one that relays."""
+
+import re
+from typing import Final
+
+from aiohttp import HttpVersion10, web
+from aiohttp.typedefs import Handler
+
+from hfproxy.errors import BadRequest, MethodNotAllowed
+
+# RFC 9110 sections 9.3.6 and 9.3.8: a tunnel is not what we are, and an echo would show a caller the token that the
+# gateway adds on the way.
+_NEVER: Final = frozenset({"CONNECT", "TRACE"})
+_ALLOWED: Final = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+# RFC 3986 section 3.2.2, a port behind it.
+_HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]{0,5})?")
+
+
+@web.middleware
+async def refuse_unfit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Lets a request pass unless it is a tunnel, an echo, older than HTTP/1.0, or for a host that cannot be one."""
+    if request.version < HttpVersion10:
+        raise BadRequest("this needs HTTP/1.0 or newer")
+    if request.method in _NEVER:
+        raise MethodNotAllowed(f"{request.method} is never answered here", headers={"Allow": _ALLOWED})
+    if not _HOST.fullmatch(request.headers.get("Host", "")):
+        # RFC 9112 section 3.2.
+        raise BadRequest("the Host header does not name a host")
+    return await handler(request)

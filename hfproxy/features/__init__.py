@@ -1,0 +1,1 @@
+"""What hfproxy does: one package for each feature, all of the same shape inside."""

@@ -1,0 +1,46 @@
+"""Whose Hub token a caller sent, as the Hub says."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from time import monotonic
+
+from hfproxy.errors import CallerTokenRejected, HubMisspoke, HubRefused
+from hfproxy.features.access.secrets import hash_of
+from hfproxy.upstream.client import HubClient
+from hfproxy.upstream.credentials import Credential
+from hfproxy.upstream.wire import Whoami
+
+KEPT_S = 600.0
+MOST_KEPT = 1000
+
+
+class HubAccounts:
+    """Names the account behind a caller's own token, asking the Hub once in ten minutes for each."""
+
+    def __init__(self, *, hub: HubClient, clock: Callable[[], float] = monotonic) -> None:
+        self._hub, self._clock = hub, clock
+        self._names: OrderedDict[str, tuple[float, str]] = OrderedDict()
+
+    async def name_of(self, credential: Credential) -> str | None:
+        """The account's name; None where the Hub knows the token but does not say whose it is.
+
+        Raises CallerTokenRejected, so that nobody goes on with a token that was made up; UpstreamError.
+        """
+        assert credential.token is not None
+        kept = hash_of(credential.token)
+        asked_at, name = self._names.get(kept, (float("-inf"), ""))
+        if self._clock() - asked_at < KEPT_S:
+            return name
+        try:
+            answer = await self._hub.call("GET", "/api/whoami-v2", credential=credential)
+            name = answer.read_as(Whoami).name
+        except CallerTokenRejected:
+            self._names.pop(kept, None)
+            raise
+        except (HubRefused, HubMisspoke):
+            return None
+        self._names[kept] = (self._clock(), name)
+        self._names.move_to_end(kept)
+        if len(self._names) > MOST_KEPT:
+            self._names.popitem(last=False)
+        return name

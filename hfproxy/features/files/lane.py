@@ -1,0 +1,76 @@
+"""One connection that fetches one run of a file's bytes."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from hfproxy.errors import HubBroke, HubRefused, UpstreamError
+from hfproxy.features.files.patience import Patience
+from hfproxy.storage.blobs import PartialBlob
+from hfproxy.upstream.downloads import HubFiles, Way
+
+log = structlog.get_logger(__name__)
+
+
+class Lane:
+    """Fetches [position, stop) in order, and goes on at the missing byte where a connection breaks.
+
+    `stop` may be lowered while it runs, to hand the rest to another lane; it stays at the end of a block.
+    """
+
+    def __init__(
+        self,
+        start: int,
+        stop: int,
+        *,
+        ways: list[Way],
+        etag: str,
+        hub: HubFiles,
+        blob: PartialBlob,
+        patience: Patience,
+        buffer_bytes: int,
+        progressed: Callable[[int], None],
+    ) -> None:
+        self.start, self.position, self.stop = start, start, stop
+        self._ways, self._etag, self._hub, self._blob = ways, etag, hub, blob
+        self._patience, self._buffer, self._progressed = patience, buffer_bytes, progressed
+
+    async def run(self) -> None:
+        """Returns when the run is whole. Raises UpstreamError, BlobProblem."""
+        failures = 0
+        await self._blob.reserve(self.position, self.stop)
+        while self.position < self.stop:
+            before = self.position
+            try:
+                await self._fetch(self._ways[0])
+            except UpstreamError as error:
+                failures = 1 if self.position > before else failures + 1
+                if isinstance(error, HubRefused) and len(self._ways) > 1 and error.status in {401, 403, 404}:
+                    # Who began may no longer read this; somebody else who follows may.
+                    self._ways.pop(0)
+                    continue
+                if (wait_s := self._patience.wait_s(error, failures)) is None:
+                    raise
+                log.info(
+                    "fill.interrupted", code=error.code, detail=error.detail, position=self.position, wait_s=wait_s
+                )
+                await asyncio.sleep(wait_s)
+
+    async def _fetch(self, way: Way) -> None:
+        size = self._blob.size_bytes
+        async with self._hub.open(
+            way, self.position, self.stop, size_bytes=size, etag=self._etag, buffer_bytes=self._buffer
+        ) as body:
+            at = body.start
+            async for chunk in body.chunks():
+                at += len(chunk)
+                # A server that ignores ranges begins at 0: what is there already is passed over.
+                wanted = chunk[max(0, self.position - (at - len(chunk))) : max(0, self.stop - (at - len(chunk)))]
+                if wanted:
+                    await self._blob.write(self.position, wanted)
+                    self.position += len(wanted)
+                    self._progressed(len(wanted))
+                if self.position >= self.stop:
+                    return
+        raise HubBroke("the file ended before it was whole", position=self.position)

@@ -1,0 +1,29 @@
+"""Small files' bytes in memory, where they are answered from without a thread or a system call."""
+
+from collections import OrderedDict
+
+from hfproxy.storage.blobs import BlobKey
+
+
+class BodyMemory:
+    """The most recently used bodies, up to so many bytes."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._bodies: OrderedDict[BlobKey, bytes] = OrderedDict()
+        self._used = 0
+
+    def get(self, key: BlobKey) -> bytes | None:
+        body = self._bodies.get(key)
+        if body is not None:
+            self._bodies.move_to_end(key)
+        return body
+
+    def put(self, key: BlobKey, body: bytes) -> None:
+        if key in self._bodies or len(body) > self._limit // 8:
+            return
+        self._bodies[key] = body
+        self._used += len(body)
+        while self._used > self._limit:
+            _, dropped = self._bodies.popitem(last=False)
+            self._used -= len(dropped)

@@ -1,0 +1,27 @@
+"""Which paths are files: a resource of the router that matches by parsing, so that the name is read once."""
+
+from functools import lru_cache
+
+from aiohttp.web_urldispatcher import DynamicResource
+
+from hfproxy.upstream.refs import BadReference, FileRef
+
+
+@lru_cache(maxsize=8192)
+def file_named(raw_path: str) -> tuple[FileRef, str] | None:
+    """The file that a `resolve` path names, and the one spelling of its repository; None for any other path."""
+    try:
+        ref = FileRef.parse(raw_path)
+    except BadReference:
+        return None
+    return ref, str(ref.repo.folded)
+
+
+class FilePaths(DynamicResource):
+    """Matches the undecoded paths that name a file (contract 9.1); its route parses nothing again."""
+
+    def __init__(self) -> None:
+        super().__init__("/{file}/resolve/{rest}")
+
+    def _match(self, path: str) -> dict[str, str] | None:
+        return {"file": path} if "/resolve/" in path and file_named(path) is not None else None

@@ -1,0 +1,127 @@
+"""Files over HTTP."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import Final
+
+from aiohttp import web
+
+from hfproxy.downstream.access import CALLER, Role
+from hfproxy.downstream.browsers import RELAYED
+from hfproxy.downstream.ranges import Changed, Multipart, Parts, Unchanged, Unsatisfiable, Whole, wanted
+from hfproxy.downstream.sending import send_file
+from hfproxy.errors import PreconditionFailed, RangeNotSatisfiable
+from hfproxy.facts import note
+from hfproxy.features.access.decisions import require_repos
+from hfproxy.features.access.real_names import REAL_NAMES
+from hfproxy.features.files.answers import file_headers
+from hfproxy.features.files.lookup import Found
+from hfproxy.features.files.paths import file_named
+from hfproxy.features.files.service import FilePiece, FileService
+from hfproxy.keys import ACTING, SETTINGS
+from hfproxy.upstream.headers import DOWNLOAD_COUNTER
+from hfproxy.upstream.rewriting import MAX_HTTP_DOWNLOAD_SIZE
+
+FILES: Final = web.AppKey("files", FileService)
+# Answers a file that is not ours to keep.
+RELAY_FILE: Final = web.AppKey[Callable[[web.Request], Awaitable[web.StreamResponse]]]("relay_file")
+# What the Hub counts downloads by (contract 1.1).
+_HANDED_ON = ("User-Agent", DOWNLOAD_COUNTER, "X-HF-Bill-To")
+# An open-ended range that leaves out less than this is the rest of a file that somebody fetches whole.
+_REST_BYTES = 8 * 1024**2
+
+
+async def answer_file(request: web.Request) -> web.StreamResponse:
+    """A file, or part of it, or what a HEAD tells of it; never a redirect (contract 4.4)."""
+    named = file_named(request.match_info["file"])
+    assert named is not None
+    ref, repo = named
+    service, caller, credential = request.app[FILES], request[CALLER], request[ACTING]
+    require_repos(caller, Role.READER, ref.repo)
+    await request.app[REAL_NAMES].check(caller, ref.repo, credential=credential)
+    found = service.lookup.recall(ref, repo, credential)
+    if found is None:
+        headers = [(name, request.headers[name]) for name in _HANDED_ON if name in request.headers]
+        found = await service.lookup.find(ref, credential, headers)
+    note(repo=repo, commit_hash=found.entry.commit_hash)
+    entry = found.entry
+    if found.entry.size_bytes > MAX_HTTP_DOWNLOAD_SIZE:
+        # The Python client takes these by Xet alone, and the relay leaves them the offer.
+        return await request.app[RELAY_FILE](request)
+    request[RELAYED] = True
+    told = file_headers(found, status=found.status, download="download" in request.query)
+    part = wanted(request.method, request.headers, etag=entry.etag, size_bytes=entry.size_bytes)
+    match part:
+        case Unchanged():
+            return web.Response(status=304, headers=told)
+        case Changed():
+            raise PreconditionFailed(f"the etag is {entry.etag}")
+        case Unsatisfiable():
+            raise RangeNotSatisfiable(size_bytes=entry.size_bytes)
+    if request.method == "HEAD":
+        return web.Response(headers={**told, "Content-Length": str(entry.size_bytes)})
+    if service.is_small(found):
+        return await _answer_small(service, found, part, told)
+    prefix = request.app[SETTINGS].files.accel_prefix
+    if prefix is not None and (place := await service.stored_at(found)) is not None:
+        return web.Response(headers={**told, "X-Accel-Redirect": f"{prefix.rstrip('/')}/{place}"})
+    return await _stream(request, service, found, part, told)
+
+
+async def _answer_small(
+    service: FileService, found: Found, part: Whole | Parts, told: dict[str, str]
+) -> web.StreamResponse:
+    body = service.remembered(found)
+    if body is None:
+        body, status = await service.content(found)
+        told["Cache-Status"] = f"hfproxy; {status}"
+    if isinstance(part, Whole):
+        return web.Response(body=body, headers=told)
+    framed = _frame(part, found, told)
+    if framed is None:
+        start, stop = part.ranges[0]
+        return web.Response(status=206, body=body[start:stop], headers=told)
+    parts = b"".join(framed.head(start, stop) + body[start:stop] for start, stop in part.ranges)
+    return web.Response(status=206, body=parts + framed.tail, headers=told)
+
+
+async def _stream(
+    request: web.Request, service: FileService, found: Found, part: Whole | Parts, told: dict[str, str]
+) -> web.StreamResponse:
+    """Sends a large file's bytes as they become available; its headers wait for the first of them."""
+    size = found.entry.size_bytes
+    framed = _frame(part, found, told) if isinstance(part, Parts) else None
+    ranges = part.ranges if isinstance(part, Parts) else ((0, size),)
+    length = framed.length if framed is not None else ranges[0][1] - ranges[0][0]
+    response = web.StreamResponse(status=206 if isinstance(part, Parts) else 200, headers=told)
+    response.content_length = length
+    for start, stop in ranges:
+        rest = isinstance(part, Parts) and part.open_ended and stop - start >= min(_REST_BYTES, size // 2)
+        async with aclosing(service.pieces(found, start, stop, whole=stop - start == size or rest)) as pieces:
+            first = True
+            async for piece in pieces:
+                if not response.prepared:
+                    await response.prepare(request)
+                if first and framed is not None:
+                    await response.write(framed.head(start, stop))
+                first = False
+                if isinstance(piece, FilePiece):
+                    await send_file(request, response, piece.fd, piece.start, piece.stop)
+                else:
+                    await response.write(piece)
+    if framed is not None:
+        await response.write(framed.tail)
+    await response.write_eof()
+    return response
+
+
+def _frame(part: Parts, found: Found, told: dict[str, str]) -> Multipart | None:
+    """Completes the headers of a 206; the frame around its parts if there are several."""
+    size = found.entry.size_bytes
+    if len(part.ranges) == 1:
+        start, stop = part.ranges[0]
+        told["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+        return None
+    framed = Multipart.around(part, size_bytes=size, content_type=found.entry.content_type)
+    told["Content-Type"] = f"multipart/byteranges; boundary={framed.boundary}"
+    return framed

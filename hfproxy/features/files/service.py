@@ -1,0 +1,216 @@
+"""The bytes of files: from memory, from the store, from a download that others may follow too, or straight through."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, closing
+from dataclasses import dataclass
+
+import structlog
+
+from hfproxy.errors import HubBroke, HubMisspoke, HubSentWrongBytes, NotKept, UpstreamError
+from hfproxy.features.files.fills import Fills
+from hfproxy.features.files.lookup import Found, Lookup
+from hfproxy.features.files.memory import BodyMemory
+from hfproxy.features.files.patience import Patience
+from hfproxy.storage.blobs import BlobKey, BlobProblem, BlobStore, PartialBlob, StoredBlob
+from hfproxy.upstream.downloads import HubFiles
+
+log = structlog.get_logger(__name__)
+
+_COPY_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FilePiece:
+    """Bytes [start, stop) of an open file on this machine."""
+
+    fd: int
+    start: int
+    stop: int
+
+
+class FileService:
+    """Serves files. A store that is full, broken or busy costs speed, never an answer."""
+
+    def __init__(
+        self,
+        *,
+        lookup: Lookup,
+        hub: HubFiles,
+        blobs: BlobStore,
+        fills: Fills,
+        memory: BodyMemory,
+        small_bytes: int,
+        patience: Patience,
+        offline: bool = False,
+    ) -> None:
+        self.lookup = lookup
+        self._hub, self._blobs, self._fills, self._memory = hub, blobs, fills, memory
+        self._small_bytes, self._patience, self._offline = small_bytes, patience, offline
+        self._fetching: dict[BlobKey, asyncio.Task[bytes]] = {}
+        self._putting: set[asyncio.Task[None]] = set()
+
+    def is_small(self, found: Found) -> bool:
+        """Whether the file is answered whole from memory: `content` instead of `pieces`."""
+        return found.entry.size_bytes <= self._small_bytes and _key(found) is not None
+
+    def remembered(self, found: Found) -> bytes | None:
+        """A small file's bytes, if they are in memory."""
+        key = _key(found)
+        return self._memory.get(key) if key is not None else None
+
+    async def content(self, found: Found) -> tuple[bytes, str]:
+        """A small file's bytes, right to the hash, and what `Cache-Status` says of them. Raises UpstreamError."""
+        key = _key(found)
+        assert key is not None
+        if (body := self._memory.get(key)) is not None:
+            return body, "hit"
+        if (body := await self._stored(key)) is not None:
+            self._memory.put(key, body)
+            return body, "hit"
+        self._refuse_offline(found)
+        task, status = self._fetching.get(key), "fwd=uri-miss; collapsed"
+        if task is None:
+            task, status = asyncio.create_task(self._fetch(key, found), name=f"fetch {key}"), "fwd=uri-miss; stored"
+            self._fetching[key] = task
+            task.add_done_callback(lambda ended: self._fetched(key, ended))
+        return await asyncio.shield(task), status
+
+    async def pieces(self, found: Found, start: int, stop: int, *, whole: bool) -> AsyncGenerator[FilePiece | bytes]:
+        """The bytes [start, stop) as they become available, in order; the first may take as long as the Hub does.
+
+        whole: the caller ends up with the file, and so must not get its last byte before the digest is right. Raises
+        UpstreamError, also in between.
+        """
+        key, position = _key(found), start
+        if key is not None:
+            try:
+                if (blob := await self._blobs.open(key)) is not None:
+                    with closing(blob):
+                        async with aclosing(_read(blob, start, stop)) as read:
+                            async for piece in read:
+                                yield piece
+                                position = _end(piece, position)
+                    return
+                self._refuse_offline(found)
+                size = found.entry.size_bytes
+                async with self._fills.following(
+                    key, size, found.way, found.entry.etag, start=start, stop=stop, whole=whole
+                ) as (fill, reader):
+                    while position < stop:
+                        ready = await fill.ready_until(reader)
+                        async with aclosing(_read(fill.blob, position, ready)) as read:
+                            async for piece in read:
+                                yield piece
+                                position = reader.position = _end(piece, position)
+                return
+            except BlobProblem as problem:
+                log.warning("store.bypassed", blob=str(key), reason=str(problem), kind=type(problem).__name__)
+        self._refuse_offline(found)
+        async with aclosing(self._relay(found, position, stop)) as relay:
+            async for chunk in relay:
+                yield chunk
+
+    async def stored_at(self, found: Found) -> str | None:
+        """Where a complete file lies below the store's root, for a front server that can read it."""
+        key = _key(found)
+        if key is None or await self._blobs.size(key) is None:
+            return None
+        return self._blobs.public_path(key)
+
+    async def close(self) -> None:
+        """Ends downloads of small files and lets what arrived be kept."""
+        for task in self._fetching.values():
+            task.cancel()
+        await asyncio.gather(*self._fetching.values(), *self._putting, return_exceptions=True)
+
+    def _refuse_offline(self, found: Found) -> None:
+        if self._offline:
+            raise NotKept(f"the bytes of {found.way.ref.path} are not kept, and this gateway is offline")
+
+    async def _stored(self, key: BlobKey) -> bytes | None:
+        try:
+            blob = await self._blobs.open(key)
+            if blob is None:
+                return None
+            try:
+                body = await blob.read(0, blob.size_bytes)
+            finally:
+                blob.close()
+            if key.names(body):
+                return body
+            log.warning("blob.corrupt", blob=str(key))
+            await self._blobs.delete(key)
+        except BlobProblem as problem:
+            log.warning("store.bypassed", blob=str(key), reason=str(problem), kind=type(problem).__name__)
+        return None
+
+    async def _fetch(self, key: BlobKey, found: Found) -> bytes:
+        body = b"".join([chunk async for chunk in self._relay(found, 0, found.entry.size_bytes)])
+        if not key.names(body):
+            raise HubSentWrongBytes(
+                f"{found.way.ref.path}: the bytes do not have the hash {found.entry.etag}", etag=found.entry.etag
+            )
+        self._memory.put(key, body)
+        putting = asyncio.create_task(self._put(key, body), name=f"put {key}")
+        self._putting.add(putting)
+        putting.add_done_callback(self._putting.discard)
+        return body
+
+    async def _put(self, key: BlobKey, body: bytes) -> None:
+        try:
+            await self._blobs.put(key, body)
+        except BlobProblem as problem:
+            log.warning("store.bypassed", blob=str(key), reason=str(problem), kind=type(problem).__name__)
+
+    def _fetched(self, key: BlobKey, task: asyncio.Task[bytes]) -> None:
+        self._fetching.pop(key, None)
+        if not task.cancelled():
+            task.exception()
+
+    async def _relay(self, found: Found, start: int, stop: int) -> AsyncGenerator[bytes]:
+        """The bytes straight from the Hub, going on where a connection breaks; nothing is kept."""
+        entry, failures, position = found.entry, 0, start
+        while position < stop:
+            before = position
+            try:
+                async with self._hub.open(
+                    found.way, position, stop, size_bytes=entry.size_bytes, etag=entry.etag
+                ) as body:
+                    at = body.start
+                    async with aclosing(body.chunks()) as chunks:
+                        async for chunk in chunks:
+                            at += len(chunk)
+                            skipped = max(0, position - (at - len(chunk)))
+                            wanted = chunk[skipped : max(0, stop - (at - len(chunk)))]
+                            if wanted:
+                                position += len(wanted)
+                                yield wanted
+                if position < stop:
+                    raise HubBroke("the file ended before it was whole", position=position)
+            except UpstreamError as error:
+                failures = 1 if position > before else failures + 1
+                if (wait_s := self._patience.wait_s(error, failures)) is None:
+                    raise
+                await asyncio.sleep(wait_s)
+
+
+def _key(found: Found) -> BlobKey | None:
+    return BlobKey.from_etag(found.entry.etag)
+
+
+def _end(piece: FilePiece | bytes, position: int) -> int:
+    return piece.stop if isinstance(piece, FilePiece) else position + len(piece)
+
+
+async def _read(blob: StoredBlob | PartialBlob, start: int, stop: int) -> AsyncGenerator[FilePiece | bytes]:
+    """A blob's bytes: as one piece of a file where it is one, else copied."""
+    if blob.fd is not None:
+        yield FilePiece(blob.fd, start, stop)
+        return
+    while start < stop:
+        content = await blob.read(start, min(start + _COPY_BYTES, stop))
+        if not content:
+            raise HubMisspoke("a kept file is shorter than it should be")
+        yield content
+        start += len(content)

@@ -1,0 +1,118 @@
+"""Looking after what is kept: counted, listed by repository, checked against its hashes, made smaller."""
+
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from hfproxy.storage.blobs import BlobBusy, BlobInfo, BlobKey, BlobStore, begin_digest
+from hfproxy.storage.database import Database
+from hfproxy.storage.pointer_tables import FILES
+
+_CHUNK_BYTES = 4 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What is kept, in numbers."""
+
+    complete: int
+    complete_bytes: int
+    partial: int
+    partial_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A file that is known; `kept` tells whether its bytes are here: `whole`, `partly` or `no`."""
+
+    commit_hash: str
+    path: str
+    size_bytes: int
+    kept: str
+
+
+async def stats(blobs: BlobStore) -> Stats:
+    """How much is kept."""
+    found = [info async for info in blobs.list()]
+    whole = [info.size_bytes for info in found if info.complete]
+    partly = [info.size_bytes for info in found if not info.complete]
+    return Stats(len(whole), sum(whole), len(partly), sum(partly))
+
+
+async def repositories(database: Database) -> list[tuple[str, int, int]]:
+    """Each repository of which a file is known, with how many files and the bytes they have, largest first."""
+    count, size = func.count(func.distinct(FILES.c.etag)), func.coalesce(func.sum(FILES.c.size_bytes), 0)
+    async with database.reading() as connection:
+        rows = await connection.execute(
+            select(FILES.c.repo, count, size).where(FILES.c.etag.is_not(None)).group_by(FILES.c.repo)
+        )
+        return sorted(((repo, int(files), int(total)) for repo, files, total in rows), key=lambda row: -row[2])
+
+
+async def files_of(repo: str, database: Database, blobs: BlobStore) -> list[KeptFile]:
+    """The files that are known of a repository (its one spelling), by commit and path."""
+    state = {info.key: "whole" if info.complete else "partly" async for info in blobs.list()}
+    async with database.reading() as connection:
+        rows = await connection.execute(
+            select(FILES)
+            .where(FILES.c.repo == repo, FILES.c.etag.is_not(None))
+            .order_by(FILES.c.commit_hash, FILES.c.path)
+        )
+        found = rows.all()
+    return [
+        KeptFile(row.commit_hash, row.path, row.size_bytes, state.get(key, "no") if key else "no")
+        for row in found
+        for key in [BlobKey.from_etag(row.etag)]
+    ]
+
+
+async def verify(blobs: BlobStore) -> AsyncGenerator[tuple[BlobInfo, int, bool | None]]:
+    """Reads every complete blob again: (blob, bytes read just now, verdict); a wrong one is deleted.
+
+    The verdict comes with a blob's last bytes, None before that.
+    """
+    complete = [info async for info in blobs.list() if info.complete]
+    for info in complete:
+        blob = await blobs.open(info.key)
+        if blob is None:
+            continue
+        digest, position, last = begin_digest(info.key.algorithm, blob.size_bytes), 0, 0
+        try:
+            while position < blob.size_bytes:
+                content = await blob.read(position, min(position + _CHUNK_BYTES, blob.size_bytes))
+                if not content:
+                    break
+                digest.update(content)
+                position, last = position + len(content), len(content)
+                if position < blob.size_bytes:
+                    yield info, last, None
+        finally:
+            blob.close()
+        right = digest.hexdigest() == info.key.digest
+        if not right:
+            await blobs.delete(info.key)
+        yield info, last, right
+
+
+async def prune(
+    blobs: BlobStore, *, to_bytes: int | None, unused_s: float | None, partial: bool, dry: bool = False
+) -> list[BlobInfo]:
+    """Deletes the least recently used until `to_bytes` are left, what nobody used for so long, and partial blobs."""
+    found = sorted([info async for info in blobs.list()], key=lambda info: info.used_at)
+    left, now = sum(info.size_bytes for info in found), time.time()
+    gone = []
+    for info in found:
+        over = to_bytes is not None and left > to_bytes
+        old = unused_s is not None and now - info.used_at.timestamp() > unused_s
+        if not (over or old or (partial and not info.complete)):
+            continue
+        try:
+            if not dry and not await blobs.delete(info.key):
+                continue
+        except BlobBusy:
+            continue
+        left -= info.size_bytes
+        gone.append(info)
+    return gone

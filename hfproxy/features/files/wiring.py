@@ -1,0 +1,110 @@
+"""Builds what serves files: the store, the pointers, the downloads between Hub and store."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from aiohttp import web
+
+from hfproxy.features.files.fill import FillPolicy
+from hfproxy.features.files.fills import Fills
+from hfproxy.features.files.lookup import Freshness, Lookup
+from hfproxy.features.files.memory import BodyMemory
+from hfproxy.features.files.paths import FilePaths
+from hfproxy.features.files.patience import Patience
+from hfproxy.features.files.rights import Rights
+from hfproxy.features.files.rights_store import load_rights, write_rights
+from hfproxy.features.files.routes import FILES, RELAY_FILE, answer_file
+from hfproxy.features.files.service import FileService
+from hfproxy.features.passthrough.routes import relay
+from hfproxy.keys import DATABASE, METRICS, SETTINGS, SIGHTINGS, WRITE_WATCHERS
+from hfproxy.storage.disk import disk_blobs
+from hfproxy.storage.pointers import kept_pointers
+from hfproxy.storage.write_behind import written_behind
+from hfproxy.upstream.client import hub_session
+from hfproxy.upstream.downloads import HubFiles
+from hfproxy.upstream.proxy import HubProxy
+from hfproxy.upstream.tls import hub_trust
+from hfproxy.upstream.watching import watch
+from hfproxy.writes import Written
+
+_WRITE_EVERY_S = 0.5
+
+
+@asynccontextmanager
+async def provide(app: web.Application) -> AsyncIterator[None]:
+    settings = app[SETTINGS]
+    files, upstream, storage = settings.files, settings.upstream, settings.storage
+    async with AsyncExitStack() as stack:
+        blobs = await stack.enter_async_context(
+            disk_blobs(
+                storage.root / "blobs",
+                limit_bytes=int(storage.max_size) if storage.max_size is not None else None,
+                floor_bytes=int(storage.free_floor),
+            )
+        )
+        pointers = await stack.enter_async_context(kept_pointers(app[DATABASE]))
+        session = await stack.enter_async_context(
+            hub_session(
+                connect_timeout=upstream.connect_timeout,
+                tls=hub_trust(upstream),
+                proxy=HubProxy(upstream.proxy.get_secret_value(), upstream.no_proxy) if upstream.proxy else None,
+                watching=[watch(app[METRICS], app[SIGHTINGS])],
+            )
+        )
+        hub = HubFiles(
+            upstream.endpoint,
+            session,
+            answer_timeout_s=upstream.answer_timeout.total_seconds(),
+            stall_timeout_s=files.stall_timeout.total_seconds(),
+        )
+        stale_s = float("inf") if files.offline else files.stale_for.total_seconds()
+        rights = Rights(ttl_s=files.rights_for.total_seconds(), stale_s=stale_s)
+        await load_rights(app[DATABASE], rights)
+        patience = Patience()
+        fills = Fills(
+            hub=hub,
+            blobs=blobs,
+            policy=FillPolicy(
+                connections=files.connections, finish_below_bytes=int(files.finish_below), patience=patience
+            ),
+            most_connections=files.max_connections,
+        )
+        stack.push_async_callback(fills.close)
+        service = FileService(
+            lookup=Lookup(
+                hub=hub,
+                pointers=pointers,
+                rights=rights,
+                freshness=Freshness(revision_s=files.fresh_for.total_seconds(), stale_s=stale_s, offline=files.offline),
+            ),
+            hub=hub,
+            blobs=blobs,
+            fills=fills,
+            memory=BodyMemory(int(files.memory)),
+            small_bytes=int(files.small_size),
+            patience=patience,
+            offline=files.offline,
+        )
+        stack.push_async_callback(service.close)
+        app[FILES] = service
+        app[WRITE_WATCHERS].append(partial(_forget_what_was_written, service))
+        await stack.enter_async_context(
+            written_behind(partial(write_rights, app[DATABASE], rights), every_s=_WRITE_EVERY_S, name="rights")
+        )
+        yield
+
+
+async def _forget_what_was_written(service: FileService, written: Written) -> None:
+    if written.may_have_happened:
+        for repo in written.route.repos:
+            await service.lookup.forget(repo)
+
+
+def setup(app: web.Application) -> None:
+    app[RELAY_FILE] = relay
+    app.cleanup_ctx.append(provide)
+    paths = FilePaths()
+    app.router.register_resource(paths)
+    paths.add_route("GET", answer_file)
+    paths.add_route("HEAD", answer_file)

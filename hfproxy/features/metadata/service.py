@@ -1,0 +1,101 @@
+"""Answers questions about repositories from what is kept while it is fresh, else from the Hub, once for all who ask."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from hfproxy.errors import HubRefused, NotKept, UpstreamError
+from hfproxy.features.metadata.models import AnswerKey, KeptAnswer
+from hfproxy.features.metadata.store import AnswerStore
+from hfproxy.upstream.credentials import Credential
+from hfproxy.upstream.refs import RepoRef
+
+log = structlog.get_logger(__name__)
+
+_TOO_MANY_REQUESTS = 429
+_LARGEST_KEPT_BYTES = 8 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What the Hub said: kept if it is a whole good answer, told in any case."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    @property
+    def away(self) -> bool:
+        """Whether the Hub said no more than that it cannot say anything now."""
+        return self.status == _TOO_MANY_REQUESTS or self.status >= 500
+
+
+Ask = Callable[[], Awaitable[Spoken]]
+
+
+class MetadataService:
+    """Keeps answers of 200; every other is told and forgotten."""
+
+    def __init__(self, *, store: AnswerStore, fresh_s: float, stale_s: float, offline: bool) -> None:
+        self._store, self._fresh_s, self._stale_s, self._offline = store, fresh_s, stale_s, offline
+        self._asking: dict[str, asyncio.Task[Spoken]] = {}
+        # Counts the writes: what was asked before one may be said as it was before it.
+        self._generation = 0
+
+    async def answer(self, key: AnswerKey, credential: Credential, ask: Ask) -> tuple[Spoken, str]:
+        """The answer, and what `Cache-Status` says of it. Raises UpstreamError, NotKept."""
+        kept = await self._store.find(key)
+        if kept is not None and kept.younger_than(self._fresh_s):
+            return Spoken(200, kept.headers, kept.body), "hit"
+        # A caller's own token may have been revoked while the Hub was away, and nobody here can tell.
+        usable = kept if credential.owner != "caller" and kept and kept.younger_than(self._stale_s) else None
+        if self._offline:
+            if usable is None:
+                raise NotKept(f"{key.target} is not kept, and this gateway is offline")
+            return Spoken(200, usable.headers, usable.body), "hit; ttl=-1; detail=offline"
+        try:
+            spoken, status = await self._ask_once(key, ask)
+        except UpstreamError as error:
+            if usable is None or isinstance(error, HubRefused):
+                raise
+            log.warning("pointer.stale", repo=key.repo, revision=key.target, reason=error.code)
+            return Spoken(200, usable.headers, usable.body), f"hit; ttl=-1; detail={error.code}"
+        if spoken.away and usable is not None:
+            log.warning("pointer.stale", repo=key.repo, revision=key.target, reason=f"HTTP {spoken.status}")
+            return Spoken(200, usable.headers, usable.body), f"hit; ttl=-1; detail=HTTP-{spoken.status}"
+        return spoken, status
+
+    async def forget(self, repo: RepoRef) -> None:
+        """Forgets what may have changed with a repository; answers that are on their way are told, but not kept.
+
+        Without a namespace it is the caller's own, whose name we do not know: all of that name are forgotten.
+        """
+        self._generation += 1
+        self._asking.clear()
+        await self._store.forget(repo.folded)
+
+    async def _ask_once(self, key: AnswerKey, ask: Ask) -> tuple[Spoken, str]:
+        digest, status = key.digest, "fwd=miss; collapsed"
+        task = self._asking.get(digest)
+        if task is None:
+            status = "fwd=miss; stored"
+            task = self._asking[digest] = asyncio.create_task(self._ask(key, ask), name=f"metadata {key.target}")
+            task.add_done_callback(lambda ended: self._answered(digest, ended))
+        return await asyncio.shield(task), status
+
+    async def _ask(self, key: AnswerKey, ask: Ask) -> Spoken:
+        generation, now = self._generation, time.time()
+        spoken = await ask()
+        small = len(spoken.body) <= _LARGEST_KEPT_BYTES
+        if spoken.status == 200 and small and generation == self._generation:
+            await self._store.keep(key, KeptAnswer(spoken.headers, spoken.body, now))
+        return spoken
+
+    def _answered(self, digest: str, task: asyncio.Task[Spoken]) -> None:
+        if self._asking.get(digest) is task:
+            del self._asking[digest]
+        if not task.cancelled():
+            task.exception()

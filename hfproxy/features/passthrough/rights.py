@@ -1,0 +1,20 @@
+"""What a caller must be for a relayed call."""
+
+from hfproxy.downstream.access import Caller, Role
+from hfproxy.features.access.decisions import require_hub_call
+from hfproxy.upstream.credentials import Credential
+from hfproxy.upstream.routes import Right, Route
+
+_ROLES = {Right.READ: Role.READER, Right.WRITE: Role.WRITER, Right.ACCOUNT: Role.ADMIN}
+
+
+def check_rights(caller: Caller, acting: Credential, method: str, route: Route) -> None:
+    """Passes if the caller may send this. Raises CallerUnknown or CallerNotAllowed.
+
+    What shows or changes an account is for administrators where the account is the gateway's; callers who act with a
+    token of their own see their own account, and the Hub judges what they may.
+    """
+    role = _ROLES[route.right]
+    if role is Role.ADMIN and acting.owner == "caller":
+        role = Role.READER
+    require_hub_call(caller, method, *route.repos, role=role, shared=route.shared)

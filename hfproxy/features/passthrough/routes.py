@@ -1,0 +1,192 @@
+"""The relay over HTTP: a request is read only as far as it must be, an answer is sent as it arrives."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
+
+from aiohttp import web
+
+from hfproxy.downstream.access import CALLER
+from hfproxy.downstream.base_url import base_url, path_prefix
+from hfproxy.downstream.browsers import RELAYED
+from hfproxy.errors import (
+    BadRequest,
+    BodyStalled,
+    HubSlow,
+    MethodNotAllowed,
+    NotFound,
+    UpstreamError,
+    XetUploadRefused,
+)
+from hfproxy.facts import note
+from hfproxy.features.passthrough.client_body import ClientBody
+from hfproxy.features.passthrough.idle import idle_limit
+from hfproxy.features.passthrough.models import Answer, Question
+from hfproxy.features.passthrough.rights import check_rights
+from hfproxy.features.passthrough.service import RelayService, described
+from hfproxy.features.passthrough.tickets import BadTicket, TicketOffice
+from hfproxy.features.passthrough.websockets import is_websocket, relay_websocket
+from hfproxy.keys import ACTING, HUB, SETTINGS
+from hfproxy.upstream.lfs import without_xet
+from hfproxy.upstream.refs import BadReference
+from hfproxy.upstream.routes import SAFE_METHODS, TOLD_BY_BODY, Kind, Right, Route, UnsafePath, classify
+
+RELAY: Final = web.AppKey("relay", RelayService)
+TICKETS: Final = web.AppKey("tickets", TicketOffice)
+# The paths of our own features that take only some methods: the others must not reach the Hub.
+OUR_PATHS: Final = web.AppKey("our_paths", Mapping[str, frozenset[str]])
+# Set where the Hub told no type of content, so that none is made up.
+UNTYPED: Final = web.RequestKey("untyped", bool)
+
+_RELAYED_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+XET_REFUSAL_PATH: Final = "/-/xet/set-HF_HUB_DISABLE_XET=1-and-upload-again"
+_SMALL_BODY = 32 * 1024
+_MAX_READ_BODY = 4 * 1024**2
+_STORE_ROUTE = Route(Kind.OTHER, Right.READ)
+_HOW_TO_UPLOAD = (
+    "this gateway does not relay uploads by Xet: set HF_HUB_DISABLE_XET=1 in the environment of the uploading program, "
+    "and it uploads the same files over plain HTTP"
+)
+
+
+async def relay(request: web.Request) -> web.StreamResponse:
+    """Any call that no other feature serves."""
+    target = request.raw_path
+    path = target.partition("?")[0]
+    _refuse_our_own(request, path)
+    try:
+        route = classify(request.method, target)
+    except UnsafePath as error:
+        raise BadRequest(str(error)) from None
+    async with _moving(request) as (body, moved):
+        read = await _read_if_told_by_body(request, route, body)
+        if read is not None:
+            route = _named(route, read)
+            read = without_xet(read) if route.kind is Kind.LFS_BATCH else read
+        check_rights(request[CALLER], request[ACTING], request.method, route)
+        note(**described(route))
+        if route.kind is Kind.XET_WRITE_TOKEN and route.bucket is None:
+            # Of an error, hf_xet 1.8 shows nothing but its status and the address that gave it: so that speaks.
+            return web.Response(status=307, headers={"Location": base_url(request) + XET_REFUSAL_PATH})
+        question = _question(request, target, route, read if read is not None else body)
+        if is_websocket(request):
+            return await relay_websocket(request, request.app[HUB], question, moved)
+        return await _send(request, request.app[RELAY].ask(question), moved)
+
+
+async def refuse_xet_upload(request: web.Request) -> web.StreamResponse:
+    """Where uploads by Xet are sent, to be told how to upload without."""
+    raise XetUploadRefused(_HOW_TO_UPLOAD)
+
+
+async def use_ticket(request: web.Request) -> web.StreamResponse:
+    """Bytes to or from the place that the Hub named; the ticket is the right to go there, and only there."""
+    note(outcome="relayed", kind="store")
+    try:
+        target = request.app[TICKETS].read(request.match_info["ticket"])
+    except BadTicket as error:
+        raise NotFound(str(error)) from None
+    if request.method not in target.methods:
+        allowed = ", ".join(target.methods)
+        raise MethodNotAllowed(f"use {allowed}", headers={"Allow": allowed})
+    async with _moving(request) as (body, moved):
+        question = _question(request, request.raw_path, _STORE_ROUTE, body)
+        return await _send(request, request.app[RELAY].ask_store(question, target), moved)
+
+
+async def leave_untyped(request: web.Request, response: web.StreamResponse) -> None:
+    """Takes back the `Content-Type` that aiohttp makes up (`on_response_prepare`)."""
+    if request.get(UNTYPED):
+        response.headers.popall("Content-Type", None)
+
+
+def _refuse_our_own(request: web.Request, path: str) -> None:
+    if (methods := request.app[OUR_PATHS].get(path)) is not None:
+        raise web.HTTPMethodNotAllowed(request.method, methods)
+    if path == "/-" or path.startswith("/-/") or not path.startswith("/"):
+        raise NotFound
+    if request.method in {"CONNECT", "TRACE"}:
+        raise web.HTTPMethodNotAllowed(request.method, _RELAYED_METHODS)
+
+
+async def _read_if_told_by_body(request: web.Request, route: Route, body: ClientBody) -> bytes | None:
+    if route.kind not in TOLD_BY_BODY or request.method in SAFE_METHODS or route.bucket is not None:
+        return None
+    return await body.read(max_size=_MAX_READ_BODY)
+
+
+def _named(route: Route, body: bytes) -> Route:
+    """The route with what its body says; one that the Hub will refuse anyway names nothing."""
+    try:
+        return route.naming(body)
+    except BadReference:
+        return route
+
+
+@asynccontextmanager
+async def _moving(request: web.Request) -> AsyncIterator[tuple[ClientBody, Callable[[], None]]]:
+    """The request's body, and what to call when bytes of the answer move. Raises HubSlow, BodyStalled, BadRequest."""
+    idle_s = request.app[SETTINGS].upstream.idle_timeout.total_seconds()
+    body: ClientBody | None = None
+    try:
+        async with idle_limit(idle_s) as moved:
+            body = ClientBody(request, moved)
+            yield body, moved
+    except TimeoutError:
+        if body is not None and body.waiting:
+            raise BodyStalled(f"no byte of it came for {idle_s:g} s") from None
+        raise HubSlow(f"nothing moved for {idle_s:g} s") from None
+    except UpstreamError:
+        if body is not None and isinstance(body.broken, web.RequestPayloadError):
+            raise BadRequest(f"the body is broken: {body.broken}") from None
+        raise
+
+
+def _question(request: web.Request, target: str, route: Route, body: ClientBody | bytes) -> Question:
+    headers = list(request.headers.items())
+    sent = body if isinstance(body, bytes) or request.can_read_body else None
+    if not isinstance(sent, ClientBody):
+        # A body that was read, or is not there: its length is told anew.
+        headers = [(name, value) for name, value in headers if name.casefold() != "content-length"]
+    return Question(
+        method=request.method,
+        target=target,
+        headers=headers,
+        body=sent,
+        route=route,
+        credential=request[ACTING],
+        base=base_url(request),
+        prefix=path_prefix(request),
+        caller=request[CALLER],
+    )
+
+
+async def _send(
+    request: web.Request, asking: AbstractAsyncContextManager[Answer], moved: Callable[[], None]
+) -> web.StreamResponse:
+    """Sends an answer as it arrives. What goes wrong after its first byte cuts the connection (`problems.py`)."""
+    async with asking as answer:
+        moved()
+        request[RELAYED] = True
+        request[UNTYPED] = "Content-Type" not in answer.headers
+        if request.method != "HEAD" and _is_small(answer):
+            # Head and body in one packet; and what breaks off is still an error that can be told.
+            body = b"".join([chunk async for chunk in answer.body])
+            whole = web.Response(status=answer.status, reason=answer.reason, headers=answer.headers, body=body)
+            await whole.prepare(request)
+            await whole.write_eof()
+            return whole
+        response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=answer.headers)
+        await response.prepare(request)
+        if request.method != "HEAD":
+            async for chunk in answer.body:
+                moved()
+                await response.write(chunk)
+                moved()
+        await response.write_eof()
+        return response
+
+
+def _is_small(answer: Answer) -> bool:
+    length = answer.headers.get("Content-Length", "")
+    return length.isdecimal() and int(length) <= _SMALL_BODY and answer.status not in {204, 304}

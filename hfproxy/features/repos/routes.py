@@ -1,0 +1,61 @@
+"""The repository calls over HTTP."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Final
+
+from aiohttp import web
+
+from hfproxy.downstream.access import CALLER, Role
+from hfproxy.downstream.endpoint import endpoint
+from hfproxy.errors import BadFields, HubRefused, StorageUnavailable, UpstreamError
+from hfproxy.features.repos.models import Repo, RepoChange, RepoCreation, RepoDeletion, RepoList, RepoQuery
+from hfproxy.features.repos.service import RepoService
+from hfproxy.keys import ACTING, WRITE_WATCHERS
+from hfproxy.upstream.refs import RepoRef
+from hfproxy.upstream.routes import Kind, Right, Route
+from hfproxy.writes import WriteWatcher, telling
+
+REPOS: Final = web.AppKey("repos", RepoService)
+routes = web.RouteTableDef()
+
+
+@routes.get("/api/repo")
+@endpoint(role=Role.READER, raises=(HubRefused, UpstreamError))
+async def list_repos(request: web.Request, query: RepoQuery) -> RepoList:
+    """List an owner's repositories of one kind, private ones too where the token may see them."""
+    return await request.app[REPOS].listed(query, caller=request[CALLER], credential=request[ACTING])
+
+
+@routes.post("/api/repo")
+@endpoint(role=Role.WRITER, raises=(BadFields, HubRefused, UpstreamError, StorageUnavailable))
+async def create_repo(request: web.Request, body: RepoCreation) -> Repo:
+    """Create a repository on the Hub."""
+    async with _telling(request, Kind.CREATE, body.ref):
+        return await request.app[REPOS].create(body, caller=request[CALLER], credential=request[ACTING])
+
+
+@routes.put("/api/repo")
+@endpoint(role=Role.WRITER, raises=(BadFields, HubRefused, UpstreamError, StorageUnavailable))
+async def change_repo(request: web.Request, body: RepoChange) -> Repo:
+    """Change a repository's visibility, gate or name."""
+    moved = (RepoRef.parse(body.ref.repo_type, body.move),) if body.move is not None else ()
+    async with _telling(request, Kind.MOVE if moved else Kind.OTHER, body.ref, *moved):
+        return await request.app[REPOS].change(body, caller=request[CALLER], credential=request[ACTING])
+
+
+@routes.delete("/api/repo")
+@endpoint(role=Role.WRITER, raises=(BadFields, HubRefused, UpstreamError, StorageUnavailable))
+async def delete_repo(request: web.Request, fields: RepoDeletion) -> Repo:
+    """Delete a repository and all it holds.
+
+    The fields stand in the body or in the query, since many clients drop the body of a DELETE.
+    """
+    async with _telling(request, Kind.DELETE, fields.ref):
+        return await request.app[REPOS].delete(fields, caller=request[CALLER], credential=request[ACTING])
+
+
+def _telling(request: web.Request, kind: Kind, *refs: RepoRef) -> AbstractAsyncContextManager[None]:
+    """Tells those who keep something of these repositories that they were written to."""
+    watchers: list[WriteWatcher] = request.app[WRITE_WATCHERS]
+    route = Route(kind, Right.WRITE, refs)
+    return telling(watchers, request.method, request.path, route, request[CALLER].name)

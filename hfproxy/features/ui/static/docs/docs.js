@@ -1,0 +1,11 @@
+"use strict";
+// The description lies beside the page's files: found from this page's address, so also under a path prefix.
+SwaggerUIBundle({
+  url: new URL("../-/openapi.json", document.baseURI).href,
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  persistAuthorization: false,
+  displayRequestDuration: true,
+  // Nothing is sent to anybody else to have the description judged.
+  validatorUrl: null,
+});

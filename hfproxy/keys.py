@@ -1,0 +1,29 @@
+"""Keys of the shared resources that an application holds; a service's key lives in its feature's `routes.py`."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from hfproxy.metrics import Metrics
+from hfproxy.settings import Settings
+from hfproxy.storage.database import Database
+from hfproxy.upstream.client import HubClient
+from hfproxy.upstream.credentials import Credential
+from hfproxy.upstream.watching import HubSightings
+from hfproxy.writes import WriteWatcher
+
+SETTINGS: Final = web.AppKey("settings", Settings)
+DATABASE: Final = web.AppKey("database", Database)
+HUB: Final = web.AppKey("hub", HubClient)
+# Told of every write that was relayed, before its caller hears of it.
+WRITE_WATCHERS: Final = web.AppKey("write_watchers", list[WriteWatcher])
+METRICS: Final = web.AppKey("metrics", Metrics)
+SIGHTINGS: Final = web.AppKey("sightings", HubSightings)
+Check = Callable[[], Awaitable[None]]
+"""Passes, or raises with a message that an operator understands."""
+# What `/-/ready` asks: name → check. Whoever opens a resource puts its check here.
+CHECKS: Final = web.AppKey[dict[str, Check]]("checks")
+
+# Whose token the Hub is asked with on this request's behalf.
+ACTING: Final = web.RequestKey("acting", Credential)

@@ -1,0 +1,111 @@
+"""What is measured, under the names that `/-/metrics` prints.
+
+One object for each application, made in `app.py`; a feature that measures more registers it with `registry`. Labels
+take few values whatever callers do: routes are templates, methods and statuses those that HTTP knows.
+"""
+
+import platform
+from http import HTTPStatus
+from typing import Final
+
+import aiohttp
+from aiohttp import hdrs
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from hfproxy import __version__
+
+OTHER: Final = "other"
+_DURATIONS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_STATUSES = {*map(int, HTTPStatus), 499}
+
+
+class Metrics:
+    """Counters of one application."""
+
+    def __init__(self) -> None:
+        # A second series for each one, which nobody plots.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        GCCollector(registry=registry)
+        build = Info("hfproxy_build", "The running program", registry=registry)
+        build.info({"version": __version__, "python": platform.python_version(), "aiohttp": aiohttp.__version__})
+        self._requests = Counter(
+            "hfproxy_requests", "Requests answered", ["method", "route", "status"], registry=registry
+        )
+        self._request_duration = Histogram(
+            "hfproxy_request_duration_seconds",
+            "From a request's head to the last byte of its answer",
+            ["method", "route"],
+            buckets=_DURATIONS_S,
+            registry=registry,
+        )
+        self._bytes = Counter(
+            "hfproxy_sent_bytes", "Bytes of answers handed to the socket, heads included", ["route"], registry=registry
+        )
+        self._in_flight = Gauge("hfproxy_requests_in_flight", "Requests being answered", registry=registry)
+        self._hub_calls = Counter(
+            "hfproxy_upstream_calls",
+            "Calls to the Hub, by the status it answered or the error that took its place",
+            ["method", "outcome"],
+            registry=registry,
+        )
+        self._hub_call_duration = Histogram(
+            "hfproxy_upstream_call_duration_seconds",
+            "From the start of a call to the Hub to the head of its answer",
+            ["method"],
+            buckets=_DURATIONS_S,
+            registry=registry,
+        )
+        self._hub_calls_in_flight = Gauge(
+            "hfproxy_upstream_calls_in_flight", "Calls to the Hub whose answer has not begun", registry=registry
+        )
+        self._connections = Counter(
+            "hfproxy_upstream_connections",
+            "Connections taken for calls to the Hub: opened, or reused from the pool",
+            ["how"],
+            registry=registry,
+        )
+        self.hub_places = Gauge("hfproxy_upstream_places", "Most calls to the Hub at once", registry=registry)
+        self.hub_places_used = Gauge(
+            "hfproxy_upstream_places_used", "Calls to the Hub that hold a place of these", registry=registry
+        )
+
+    def request_begun(self) -> None:
+        self._in_flight.inc()
+
+    def request_finished(self, method: str, route: str, status: int, *, duration_s: float, bytes_sent: int) -> None:
+        """Counts one answer; `route` is a template."""
+        method = _method(method)
+        self._in_flight.dec()
+        self._requests.labels(method, route, _status(status)).inc()
+        self._request_duration.labels(method, route).observe(duration_s)
+        self._bytes.labels(route).inc(bytes_sent)
+
+    def request_unreadable(self, status: int) -> None:
+        """Counts one answer to what was no readable request, so that it has neither method nor route."""
+        self._requests.labels(OTHER, "(unreadable)", _status(status)).inc()
+
+    def hub_call_begun(self) -> None:
+        self._hub_calls_in_flight.inc()
+
+    def hub_call_ended(self, method: str, outcome: int | str, *, duration_s: float) -> None:
+        """Counts one call to the Hub; `outcome` is its status, or the code of our error."""
+        method = _method(method)
+        self._hub_calls_in_flight.dec()
+        self._hub_calls.labels(method, _status(outcome) if isinstance(outcome, int) else outcome).inc()
+        self._hub_call_duration.labels(method).observe(duration_s)
+
+    def connection_taken(self, how: str) -> None:
+        """`how`: `opened` or `reused`."""
+        self._connections.labels(how).inc()
+
+
+def _method(method: str) -> str:
+    return method if method in hdrs.METH_ALL else OTHER
+
+
+def _status(status: int) -> str:
+    return str(status) if status in _STATUSES else OTHER

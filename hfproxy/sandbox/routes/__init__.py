@@ -1,0 +1,58 @@
+"""The sandbox Hub's routes, a module per resource."""
+
+from ..routing import Routes
+from . import (
+    access,
+    account,
+    checks,
+    collections,
+    commits,
+    discussions,
+    files,
+    git,
+    info,
+    large_files,
+    lfs,
+    listing,
+    people,
+    repos,
+    safetensors,
+    smart_http,
+    spaces,
+    tree,
+    trouble,
+    trust,
+    webhooks,
+    xet,
+)
+
+
+def all_routes() -> Routes:
+    """Every route; where two patterns fit a path, the earlier one answers."""
+    routes = Routes()
+    for module in (
+        trouble,
+        account,
+        checks,
+        listing,
+        people,
+        webhooks,
+        spaces,
+        trust,
+        collections,
+        repos,
+        git,
+        tree,
+        commits,
+        discussions,
+        large_files,
+        access,
+        safetensors,
+        info,
+        lfs,
+        xet,
+        smart_http,
+        files,
+    ):
+        routes.include(module.routes)
+    return routes

@@ -1,0 +1,1 @@
+"""What hfproxy keeps: the database, and later the blobs."""

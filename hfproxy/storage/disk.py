@@ -1,0 +1,187 @@
+"""Blobs on a local disk (`layout.py` draws it), read and written off the event loop."""
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+from hfproxy.storage.blobs import BlobBusy, BlobInfo, BlobKey, BlobStoreBroken, WrongBytes
+from hfproxy.storage.disk_partial import DiskPartial, open_partial
+from hfproxy.storage.eviction import Space, nothing_pinned
+from hfproxy.storage.layout import Layout, sync_folder
+from hfproxy.storage.threads import DiskThreads
+
+BLOCK_SIZE_BYTES = 1024**2
+_THREADS = 8
+_USED_GRAIN_S = 3600
+
+
+class DiskBlob:
+    """A complete blob's file, open for reading."""
+
+    def __init__(self, key: BlobKey, size_bytes: int, fd: int, threads: DiskThreads) -> None:
+        self.key, self.size_bytes, self.fd = key, size_bytes, fd
+        self._threads = threads
+        self._open = True
+
+    async def read(self, start: int, stop: int) -> bytes:
+        return await self._threads.run(os.pread, self.fd, stop - start, start)
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            os.close(self.fd)
+
+
+class DiskBlobs:
+    """A `BlobStore` in one folder of a local disk."""
+
+    block_size_bytes = BLOCK_SIZE_BYTES
+
+    def __init__(self, layout: Layout, threads: DiskThreads, space: Space) -> None:
+        self._layout, self._threads, self._space = layout, threads, space
+        self._writing: set[BlobKey] = set()
+
+    async def size(self, key: BlobKey) -> int | None:
+        try:
+            return (await self._threads.run(os.stat, self._layout.complete(key))).st_size
+        except BlobStoreBroken as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None
+            raise
+
+    async def open(self, key: BlobKey) -> DiskBlob | None:
+        try:
+            fd, size_bytes = await self._threads.run(_open_used, self._layout.complete(key))
+        except BlobStoreBroken as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            return None
+        self._space.touch(key)
+        return DiskBlob(key, size_bytes, fd, self._threads)
+
+    async def put(self, key: BlobKey, content: bytes) -> None:
+        if not key.names(content):
+            raise WrongBytes(f"these {len(content)} bytes are not {key}")
+        if key in self._writing or await self.size(key) is not None:
+            return
+        self._writing.add(key)
+        try:
+            await self._reserve(key, len(content))
+            try:
+                await self._threads.run(self._put, key, content)
+            except BaseException:
+                self._space.forget(key)
+                raise
+            finally:
+                self._space.written(len(content))
+            self._space.settle(key, len(content))
+        finally:
+            self._writing.discard(key)
+
+    async def partial(self, key: BlobKey, size_bytes: int) -> DiskPartial:
+        if key in self._writing:
+            raise BlobBusy(str(key))
+        self._writing.add(key)
+        try:
+            blocks, fd, journal = await self._threads.run(open_partial, self._layout, key, size_bytes, BLOCK_SIZE_BYTES)
+        except BaseException:
+            self._writing.discard(key)
+            raise
+        return DiskPartial(
+            key,
+            blocks=blocks,
+            fd=fd,
+            journal=journal,
+            layout=self._layout,
+            threads=self._threads,
+            space=self._space,
+            reserve=self._reserve,
+            on_settled=partial(self._writing.discard, key),
+        )
+
+    async def delete(self, key: BlobKey) -> bool:
+        if key in self._writing:
+            raise BlobBusy(str(key))
+        was_there = await self._threads.run(self._delete, key)
+        self._space.forget(key)
+        return was_there
+
+    def public_path(self, key: BlobKey) -> str:
+        return self._layout.complete(key).relative_to(self._layout.root).as_posix()
+
+    async def list(self) -> AsyncIterator[BlobInfo]:
+        for info in await self._threads.run(lambda: [*self._layout.list()]):
+            yield info
+
+    def used(self) -> int:
+        return self._space.used()
+
+    async def _reserve(self, key: BlobKey, size_bytes: int) -> None:
+        await self._space.reserve(key, size_bytes, delete=self.delete)
+
+    def _put(self, key: BlobKey, content: bytes) -> None:
+        place, incoming = self._layout.complete(key), self._layout.incoming / uuid4().hex
+        try:
+            with incoming.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fdatasync(file.fileno())
+            place.parent.mkdir(parents=True, exist_ok=True)
+            incoming.rename(place)
+        except BaseException:
+            incoming.unlink(missing_ok=True)
+            raise
+        sync_folder(place.parent)
+
+    def _delete(self, key: BlobKey) -> bool:
+        was_there = False
+        for file in (self._layout.complete(key), self._layout.partial_blocks(key), self._layout.partial_bytes(key)):
+            with contextlib.suppress(FileNotFoundError):
+                file.unlink()
+                was_there = True
+        return was_there
+
+
+@asynccontextmanager
+async def disk_blobs(
+    root: Path,
+    *,
+    limit_bytes: int | None = None,
+    floor_bytes: int = 0,
+    pinned: Callable[[BlobKey], bool] = nothing_pinned,
+) -> AsyncIterator[DiskBlobs]:
+    """The store in this folder, swept of what a crash left. Raises BlobStoreBroken if the folder cannot be used."""
+    layout, threads = Layout(root), DiskThreads(_THREADS)
+    space = Space(limit_bytes=limit_bytes, floor_bytes=floor_bytes, free_bytes=lambda: _free_bytes(root), pinned=pinned)
+    try:
+        await threads.run(layout.make)
+        await threads.run(layout.sweep)
+        found = await threads.run(lambda: sorted(layout.list(), key=lambda info: info.used_at))
+        space.begin_with((info.key, info.size_bytes) for info in found)
+        yield DiskBlobs(layout, threads, space)
+    finally:
+        threads.end()
+
+
+def _open_used(file: Path) -> tuple[int, int]:
+    """A file to read and its size; that it was used is noted on it, at most once an hour."""
+    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    found, now = os.fstat(fd), time.time()
+    if abs(now - found.st_mtime) > _USED_GRAIN_S:
+        # A read-only disk still serves; only the order of eviction suffers.
+        with contextlib.suppress(OSError):
+            os.utime(fd, (now, now))
+    return fd, found.st_size
+
+
+def _free_bytes(root: Path) -> int | None:
+    try:
+        return shutil.disk_usage(root).free
+    except OSError:
+        return None

@@ -1,0 +1,41 @@
+"""Blocking disk calls off the event loop, and what their errors mean."""
+
+import asyncio
+import errno
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from hfproxy.storage.blobs import BlobStoreBroken, StorageFull
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class DiskThreads:
+    """The threads that touch one disk."""
+
+    def __init__(self, count: int) -> None:
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix="disk")
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What the function returns. A cancelled caller waits for its end: a descriptor must not be closed under it.
+
+        Raises StorageFull, BlobStoreBroken (its cause is the OSError). A CancelledError whose cause is None says that
+        the function did all it should.
+        """
+        work = asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*args, **kwargs))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait([work])
+            raise asyncio.CancelledError from work.exception()
+        except OSError as error:
+            told = f"{error.strerror}: {error.filename}" if error.filename else f"{error.strerror}"
+            raise (StorageFull if error.errno in _FULL else BlobStoreBroken)(told) from error
+
+    def end(self) -> None:
+        """Waits for what is under way; blocks."""
+        self._pool.shutdown(wait=True)

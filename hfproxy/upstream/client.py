@@ -1,0 +1,289 @@
+"""Calls to the Hub. Every session, header and URL of the Hub is made here."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import aiohttp
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
+from multidict import CIMultiDict, CIMultiDictProxy
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+from yarl import URL
+
+from hfproxy import __version__
+from hfproxy.errors import HubMisspoke, Overloaded
+from hfproxy.facts import count_upstream_call, request_id
+from hfproxy.upstream.credentials import Credential
+from hfproxy.upstream.faults import network_faults, refusal
+from hfproxy.upstream.headers import TRACE_ID
+from hfproxy.upstream.once import never_write_twice
+from hfproxy.upstream.proxy import HubProxy
+from hfproxy.upstream.streaming import StreamedAnswer, open_stream
+
+USER_AGENT = f"hfproxy/{__version__}; aiohttp/{aiohttp.__version__}"
+_MAX_HOPS = 5
+_READS = frozenset({"GET", "HEAD"})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_METHOD_KEEPING_REDIRECTS = frozenset({307, 308})
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class HubAnswer:
+    """A whole answer below 400; `asked` names the call for messages."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+    asked: str
+
+    def json(self) -> Any:
+        """The body as JSON. Raises HubMisspoke."""
+        try:
+            return from_json(self.body, allow_inf_nan=False)
+        except ValueError:
+            raise HubMisspoke("not JSON", asked=self.asked, content_type=self.headers.get("Content-Type", "")) from None
+
+    def read_as(self, model: type[M]) -> M:
+        """The body as one of `wire.py`'s models. Raises HubMisspoke."""
+        try:
+            return model.model_validate(self.json())
+        except ValidationError as error:
+            fields = ", ".join(".".join(map(str, details["loc"])) or "body" for details in error.errors())
+            raise HubMisspoke(f"unexpected JSON ({fields})", asked=self.asked) from None
+
+
+class HubClient:
+    """Speaks to one Hub over pooled connections; knows its origin and sends a token to no other.
+
+    A call is sent once: what may have reached the Hub is never repeated here, and a redirect is followed only within
+    the Hub's own origin and, for a write, only where the Hub says to repeat the method (307, 308).
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        session: aiohttp.ClientSession,
+        *,
+        answer_timeout: timedelta = timedelta(seconds=30),
+        max_connections: int = 200,
+        max_body_size: int = 64 * 1024**2,
+    ) -> None:
+        self.endpoint = endpoint
+        self.origin = URL(endpoint).origin()
+        self._session = session
+        self._answer_timeout_s = answer_timeout.total_seconds()
+        self._places = asyncio.Semaphore(max_connections)
+        self.places_used = 0
+        self._max_body_size = max_body_size
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        credential: Credential,
+        query: Sequence[tuple[str, str]] = (),
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> HubAnswer:
+        """One API call, its answer read whole.
+
+        path: encoded, beginning with a slash. body: sent as JSON unless None. Raises UpstreamError for whatever went
+        wrong (HubRefused carries the Hub's own 4xx), Overloaded if no connection became free in time.
+        """
+        asked = f"{method} {path}"
+        url = URL(self.endpoint + path + (f"?{urlencode(query)}" if query else ""), encoded=True)
+        deadline = monotonic() + self._answer_timeout_s
+        async with self._place(asked):
+            for _ in range(_MAX_HOPS):
+                answer = await self._send(method, url, credential, body, headers, asked, deadline)
+                if answer.status not in _REDIRECTS:
+                    return answer
+                url = self._next_hop(method, url, answer)
+        raise HubMisspoke(f"more than {_MAX_HOPS} redirects", asked=asked)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: URL,
+        *,
+        credential: Credential,
+        headers: Iterable[tuple[str, str]],
+        body: AsyncIterable[bytes] | bytes | None = None,
+    ) -> AsyncIterator[StreamedAnswer]:
+        """One call whose answer, of any status, is handed on as it arrives; the token goes to the Hub's origin only.
+
+        headers: all that are sent but `Host` and `Authorization`. Raises UpstreamError, Overloaded.
+        """
+        at_home = url.origin() == self.origin
+        asked = f"{method} {url.raw_path.partition('?')[0] if at_home else url.host}"
+        sent = list(headers)
+        if at_home and credential.token is not None:
+            sent.append(("Authorization", f"Bearer {credential.token}"))
+        async with (
+            self._place(asked),
+            open_stream(self._session, method, url, headers=sent, body=body, asked=asked) as answer,
+        ):
+            yield answer
+
+    @asynccontextmanager
+    async def websocket(
+        self,
+        url: URL,
+        *,
+        credential: Credential,
+        headers: Iterable[tuple[str, str]],
+        protocols: Sequence[str],
+        max_message_size: int,
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket of the Hub's. Raises UpstreamError (HubRefused if the Hub says no), Overloaded."""
+        asked = f"GET {url.raw_path.partition('?')[0]}"
+        sent = CIMultiDict(headers)
+        if url.origin() == self.origin and credential.token is not None:
+            sent["Authorization"] = f"Bearer {credential.token}"
+        count_upstream_call()
+        async with self._place(asked):
+            try:
+                with network_faults(asked):
+                    socket = await self._session.ws_connect(
+                        url, headers=sent, protocols=protocols, autoping=False, max_msg_size=max_message_size
+                    )
+            except HubMisspoke as error:
+                if isinstance(cause := error.__cause__, aiohttp.WSServerHandshakeError) and cause.status >= 400:
+                    raise refusal(cause.status, cause.headers or {}, b"", asked=asked, credential=credential) from cause
+                raise
+            async with socket:
+                yield socket
+
+    def address(self, raw_target: str) -> URL:
+        """The Hub's address for a path and query of ours, every byte of them kept."""
+        endpoint = URL(self.endpoint)
+        return URL.build(
+            scheme=endpoint.scheme,
+            authority=endpoint.authority,
+            path=endpoint.raw_path.rstrip("/") + raw_target,
+            encoded=True,
+        )
+
+    @asynccontextmanager
+    async def _place(self, asked: str) -> AsyncIterator[None]:
+        """A place among the calls under way; Overloaded if none becomes free in time."""
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                await self._places.acquire()
+        except TimeoutError:
+            raise Overloaded("all connections to the Hub are busy", asked=asked) from None
+        self.places_used += 1
+        try:
+            yield
+        finally:
+            self.places_used -= 1
+            self._places.release()
+
+    async def _send(
+        self,
+        method: str,
+        url: URL,
+        credential: Credential,
+        body: Any,
+        headers: Mapping[str, str] | None,
+        asked: str,
+        deadline: float,
+    ) -> HubAnswer:
+        count_upstream_call()
+        with network_faults(asked):
+            async with self._session.request(
+                method,
+                url,
+                json=body,
+                headers=self._headers(credential, headers),
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=max(deadline - monotonic(), 0.001),
+                    # A request's timeout stands in for the session's as a whole.
+                    sock_connect=self._session.timeout.sock_connect,
+                ),
+            ) as response:
+                content = await self._read(response, asked)
+        if response.status >= 400:
+            raise refusal(response.status, response.headers, content, asked=asked, credential=credential)
+        return HubAnswer(response.status, response.headers, content, asked)
+
+    async def _read(self, response: aiohttp.ClientResponse, asked: str) -> bytes:
+        content = bytearray()
+        async for chunk in response.content.iter_any():
+            content += chunk
+            if len(content) > self._max_body_size:
+                raise HubMisspoke(f"an answer of more than {self._max_body_size} bytes", asked=asked)
+        return bytes(content)
+
+    def _headers(self, credential: Credential, extra: Mapping[str, str] | None) -> CIMultiDict[str]:
+        headers = CIMultiDict({"User-Agent": USER_AGENT, "Accept": "application/json", **(extra or {})})
+        if (trace_id := request_id()) is not None:
+            headers[TRACE_ID] = trace_id
+        if credential.token is not None:
+            headers["Authorization"] = f"Bearer {credential.token}"
+        return headers
+
+    def _next_hop(self, method: str, url: URL, answer: HubAnswer) -> URL:
+        try:
+            # A name and password in it would be sent in place of the token, or beside it.
+            target = url.join(URL(answer.headers.get("Location", ""), encoded=True)).with_user(None)
+        except ValueError:
+            raise HubMisspoke("a redirect to nowhere", asked=answer.asked) from None
+        if target.origin() != self.origin:
+            raise HubMisspoke(f"a redirect to another host ({target.host})", asked=answer.asked)
+        if method not in _READS and answer.status not in _METHOD_KEEPING_REDIRECTS:
+            raise HubMisspoke(f"a redirect ({answer.status}) that would change the method", asked=answer.asked)
+        return target
+
+
+class _HubConnector(aiohttp.TCPConnector):
+    """The one place every connection goes through, so that no call can be made past the proxy."""
+
+    def __init__(self, proxy: HubProxy | None, tls: ssl.SSLContext | None) -> None:
+        super().__init__(limit=0, ttl_dns_cache=30, ssl=tls or True)
+        self._proxy = proxy
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        if self._proxy is not None:
+            self._proxy.direct(req)
+        return await super().connect(req, traces, timeout)
+
+
+@asynccontextmanager
+async def hub_session(
+    *,
+    connect_timeout: timedelta,
+    tls: ssl.SSLContext | None = None,
+    proxy: HubProxy | None = None,
+    watching: Sequence[aiohttp.TraceConfig] = (),
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """The one session to the Hub: connections are kept and reused, cookies are not; `watching` sees each call.
+
+    How many calls run at once is HubClient's to limit, so that waiting for a place is not mistaken for a slow Hub.
+    tls: whom to trust (`tls.py`); None trusts whom the machine trusts.
+    """
+    async with aiohttp.ClientSession(
+        connector=_HubConnector(proxy, tls),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        middlewares=(never_write_twice,),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout.total_seconds()),
+        max_line_size=64 * 1024,
+        max_field_size=64 * 1024,
+        trace_configs=list(watching),
+    ) as session:
+        yield session

@@ -1,0 +1,232 @@
+"""Files of the Hub: what is known of one, and its bytes from any byte on.
+
+The forms of the Hub's answers are those of contract 4.2. All questions are asked under `identity`: only then are
+lengths and offsets those of the file (contract 9.5).
+"""
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from hfproxy.errors import HubMisspoke, UpstreamError
+from hfproxy.facts import count_upstream_call, request_id
+from hfproxy.upstream.addresses import HubAddresses
+from hfproxy.upstream.credentials import Credential
+from hfproxy.upstream.faults import network_faults, refusal
+from hfproxy.upstream.headers import LINKED_ETAG, LINKED_SIZE, REPO_COMMIT, TRACE_ID, normalise_etag
+from hfproxy.upstream.refs import FileRef
+from hfproxy.upstream.routes import Kind, Right, Route
+from hfproxy.upstream.unsaid import lacks_repo_code
+
+_MAX_HOPS = 6
+_MAX_REFUSAL_BYTES = 64 * 1024
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# A signed address that ran out says one of these (403 CloudFront and S3, the rest others): ask the Hub for a new one.
+_EXPIRED = frozenset({401, 403, 404, 410})
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_UNNAMED_TYPE = "application/octet-stream"
+_SHA256_DIGITS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What the Hub says of one file in one commit."""
+
+    commit_hash: str
+    etag: str
+    size_bytes: int
+    is_lfs: bool
+    content_type: str
+    content_disposition: str | None
+
+
+@dataclass(slots=True)
+class Way:
+    """One way to a file's bytes: where it is named, on whose behalf, and the signed address that the Hub last gave.
+
+    The address is kept for as long as somebody downloads, never longer (contract 4.2 B).
+    """
+
+    ref: FileRef
+    credential: Credential
+    headers: tuple[tuple[str, str], ...] = ()
+    signed: URL | None = field(default=None, repr=False)
+
+
+class FileBody:
+    """A file's bytes from `start` on; `start` is 0 where the server ignores ranges."""
+
+    def __init__(self, response: aiohttp.ClientResponse, start: int, asked: str) -> None:
+        self.start = start
+        self._response, self._asked = response, asked
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        """The bytes as they arrive. Raises UpstreamError if they stop before the end, or for too long."""
+        content = self._response.content
+        while True:
+            with network_faults(self._asked):
+                chunk = await content.readany()
+            if not chunk:
+                return
+            yield chunk
+
+
+class HubFiles:
+    """Asks for files over a session of their own, so that long downloads take no place from short calls."""
+
+    def __init__(
+        self, endpoint: str, session: aiohttp.ClientSession, *, answer_timeout_s: float, stall_timeout_s: float
+    ) -> None:
+        self._endpoint, self._session = endpoint, session
+        self._addresses = HubAddresses(endpoint)
+        self._origin = URL(endpoint).origin()
+        self._asking = aiohttp.ClientTimeout(total=answer_timeout_s)
+        self._reading = aiohttp.ClientTimeout(total=None, sock_connect=answer_timeout_s, sock_read=stall_timeout_s)
+
+    async def describe(self, way: Way) -> FileFacts:
+        """What the Hub says of a file, under the name it was asked by (a renamed repository is followed).
+
+        Raises HubRefused (404 `EntryNotFound` carries `X-Repo-Commit`), UpstreamError.
+        """
+        asked = f"HEAD {way.ref.url_path()}"
+        commit_hash: str | None = None
+        url = URL(self._endpoint + way.ref.url_path(), encoded=True)
+        for _ in range(_MAX_HOPS):
+            async with self._ask("HEAD", url, way, (), asked, self._asking) as response:
+                headers = response.headers
+                commit_hash = commit_hash or headers.get(REPO_COMMIT)
+                if response.status in _REDIRECTS:
+                    url = self._next(url, response, asked)
+                    if url.origin() == self._origin:
+                        continue
+                return _facts(response.status, headers, commit_hash, asked)
+        raise HubMisspoke(f"more than {_MAX_HOPS} redirects", asked=asked)
+
+    @asynccontextmanager
+    async def open(
+        self, way: Way, start: int, stop: int, *, size_bytes: int, etag: str, buffer_bytes: int = 2**16
+    ) -> AsyncIterator[FileBody]:
+        """The bytes [start, stop) of a file, or the whole file where the server ignores ranges.
+
+        Raises UpstreamError; HubMisspoke where it is not the file that `size_bytes` and `etag` speak of.
+        """
+        asked = f"GET {way.ref.url_path()}"
+        ranged = (("Range", f"bytes={start}-{stop - 1}"),) if (start, stop) != (0, size_bytes) else ()
+        for last_try in (way.signed is None, True):
+            url = way.signed or URL(self._endpoint + way.ref.url_path(), encoded=True)
+            for _ in range(_MAX_HOPS):
+                async with self._ask("GET", url, way, ranged, asked, self._reading, buffer_bytes) as response:
+                    if response.status in _REDIRECTS:
+                        url = self._next(url, response, asked)
+                        way.signed = url if url.origin() != self._origin else None
+                        continue
+                    if response.status in _EXPIRED and not last_try:
+                        break  # the kept address ran out
+                    if response.status >= 400:
+                        body = await response.content.read(_MAX_REFUSAL_BYTES)
+                        raise _refused(response, body, asked, way)
+                    yield FileBody(response, self._check(response, url, start, size_bytes, etag, asked), asked)
+                    return
+            way.signed = None
+        raise HubMisspoke(f"more than {_MAX_HOPS} redirects", asked=asked)
+
+    @asynccontextmanager
+    async def _ask(
+        self,
+        method: str,
+        url: URL,
+        way: Way,
+        extra: Iterable[tuple[str, str]],
+        asked: str,
+        timeout: aiohttp.ClientTimeout,
+        buffer_bytes: int = 2**16,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One request, not redirected; the token goes to the Hub's own origin only."""
+        headers = CIMultiDict([("Accept-Encoding", "identity"), ("Accept", "*/*"), *extra])
+        if url.origin() == self._origin:
+            headers.extend(way.headers)
+            if way.credential.token is not None:
+                headers["Authorization"] = f"Bearer {way.credential.token}"
+            if (trace_id := request_id()) is not None:
+                headers[TRACE_ID] = trace_id
+        count_upstream_call()
+        with network_faults(asked):
+            response = await self._session.request(
+                method,
+                url,
+                headers=headers,
+                allow_redirects=False,
+                timeout=timeout,
+                auto_decompress=False,
+                read_bufsize=buffer_bytes,
+            )
+        async with response:
+            if method == "HEAD" and response.status >= 400:
+                raise _refused(response, b"", asked, way)
+            yield response
+
+    def _next(self, url: URL, response: aiohttp.ClientResponse, asked: str) -> URL:
+        """Where a redirect leads; an address of the public Hub leads to the one we speak to."""
+        if not (location := response.headers.get("Location")):
+            raise HubMisspoke("a redirect without an address", asked=asked)
+        if (path := self._addresses.path_of(location)) is not None:
+            return URL(self._endpoint + path, encoded=True)
+        target = url.join(URL(location, encoded=True))
+        if not target.host or (target.scheme != "https" and self._origin.scheme == "https"):
+            raise HubMisspoke(f"a redirect to {target.scheme}://{target.host}", asked=asked)
+        return target
+
+    def _check(
+        self, response: aiohttp.ClientResponse, url: URL, start: int, size_bytes: int, etag: str, asked: str
+    ) -> int:
+        """Where the body begins. Raises HubMisspoke if it is another file's, or no file's at all."""
+        told = response.headers.get("ETag")
+        if url.origin() == self._origin and told and normalise_etag(told).lower() != etag.lower():
+            # The CDN has etags of its own (contract 9.19); the Hub's must be the one it told before.
+            raise HubMisspoke("another file than the one it described", asked=asked)
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise HubMisspoke("a coded body where none was asked for", asked=asked)
+        if response.status == 200:
+            length = response.content_length
+            if length is not None and length != size_bytes:
+                raise HubMisspoke(f"{length} bytes where the file has {size_bytes}", asked=asked)
+            return 0
+        match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if response.status != 206 or match is None or (int(match[1]), int(match[3])) != (start, size_bytes):
+            raise HubMisspoke(f"an answer {response.status} that is not the range asked for", asked=asked)
+        return start
+
+
+def _refused(response: aiohttp.ClientResponse, body: bytes, asked: str, way: Way) -> UpstreamError:
+    """The Hub's refusal, with the code that it leaves out and clients behind a gateway need (`unsaid.py`)."""
+    error = refusal(response.status, response.headers, body, asked=asked, credential=way.credential)
+    route = Route(Kind.RESOLVE, Right.READ, (way.ref.repo,))
+    if lacks_repo_code(response.status, response.headers, route, token_sent=way.credential.token is not None):
+        error.hub_code = "RepoNotFound"
+    return error
+
+
+def _facts(status: int, headers: Mapping[str, str], commit_hash: str | None, asked: str) -> FileFacts:
+    """What the last answer says; a redirect off the Hub speaks of the file in `X-Linked-*` only (contract 4.2 B)."""
+    linked_etag, linked_size = headers.get(LINKED_ETAG), headers.get(LINKED_SIZE)
+    etag, size = linked_etag or headers.get("ETag"), linked_size or headers.get("Content-Length")
+    redirected = status in _REDIRECTS
+    if redirected:
+        etag, size = linked_etag, linked_size
+    if commit_hash is None or etag is None or size is None or not size.isdecimal() or status not in {200, *_REDIRECTS}:
+        # A login page or a captive portal says 200 too (contract 9.18).
+        raise HubMisspoke(f"an answer {status} that does not describe a file", asked=asked)
+    etag = normalise_etag(etag)
+    return FileFacts(
+        commit_hash=commit_hash,
+        etag=etag,
+        size_bytes=int(size),
+        is_lfs=linked_etag is not None and len(etag) == _SHA256_DIGITS,
+        content_type=_UNNAMED_TYPE if redirected else headers.get("Content-Type", _UNNAMED_TYPE),
+        content_disposition=headers.get("Content-Disposition"),
+    )

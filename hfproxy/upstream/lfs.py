@@ -1,0 +1,106 @@
+"""LFS batch questions and answers: what leads a client round the gateway in them, and what takes its place.
+
+Contract 6.4 and 5.5, and the LFS batch API (git-lfs, docs/api/batch.md). Three kinds of addresses stand in an answer:
+`href` of each action, part addresses under numbers inside the upload's `header`, and for Xet a token route.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hfproxy.upstream.addresses import HubAddresses
+
+XET_TRANSFER = "xet"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the Hub sent a client, which may be any store of bytes: `methods` are what the client does there.
+
+    authorization: the header the Hub gave for that place, if any. oid, size_bytes: the object it is about.
+    """
+
+    address: str
+    methods: tuple[str, ...]
+    authorization: str | None = None
+    oid: str | None = None
+    size_bytes: int | None = None
+
+
+def without_xet(question: bytes) -> bytes:
+    """The batch question without the offer to use Xet, so that the Hub answers with plain transfers."""
+    try:
+        document = json.loads(question)
+        transfers = document["transfers"]
+        if XET_TRANSFER not in transfers:
+            return question
+        document["transfers"] = [transfer for transfer in transfers if transfer != XET_TRANSFER]
+    except (ValueError, KeyError, TypeError):
+        return question
+    return json.dumps(document).encode()
+
+
+def rewrite_batch(document: Any, *, base: str, addresses: HubAddresses, ticket: Callable[[Target], str]) -> bool:
+    """Changes a batch answer in place so that every address is under `base`; tells whether anything was changed.
+
+    Calls that need the caller's own credentials keep their path under `base`. All others carry their right to happen in
+    their address, so they become what `ticket` makes of their target.
+    """
+    changed = False
+    if not isinstance(document, dict):
+        return False
+    for each in _dicts(document.get("objects")):
+        actions = each.get("actions")
+        if not isinstance(actions, dict):
+            continue
+        for name, action in actions.items():
+            if isinstance(action, dict) and isinstance(action.get("href"), str):
+                _rewrite_action(name, action, each, base, addresses, ticket, xet=document.get("transfer") == "xet")
+                changed = True
+    return changed
+
+
+def _rewrite_action(
+    name: str,
+    action: dict[str, Any],
+    lfs_object: dict[str, Any],
+    base: str,
+    addresses: HubAddresses,
+    ticket: Callable[[Target], str],
+    *,
+    xet: bool,
+) -> None:
+    header = action.get("header")
+    header = header if isinstance(header, dict) else {}
+    path = addresses.path_of(action["href"])
+    authorization = _take(header, "authorization")
+    oid, size = lfs_object.get("oid"), lfs_object.get("size")
+
+    about: dict[str, Any] = {
+        "oid": oid if isinstance(oid, str) else None,
+        "size_bytes": size if isinstance(size, int) else None,
+    }
+
+    if path is not None and authorization is None and (name != "upload" or xet):
+        action["href"] = base + path
+        # git-lfs sends its credentials only where an object does not call itself authenticated (`tq/verify.go`).
+        lfs_object.pop("authenticated", None)
+        return
+    methods = {"download": ("GET", "HEAD"), "upload": ("PUT", "POST")}.get(name, ("POST",))
+    action["href"] = ticket(Target(action["href"], methods, authorization, **about))
+    for key, value in header.items():
+        if key.isdecimal() and isinstance(value, str):
+            header[key] = ticket(Target(value, ("PUT",), **about))
+
+
+def _take(header: dict[str, Any], name: str) -> str | None:
+    for key in list(header):
+        if key.lower() == name:
+            value = header.pop(key)
+            return value if isinstance(value, str) else None
+    return None
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

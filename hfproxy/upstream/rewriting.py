@@ -1,0 +1,145 @@
+"""What must change in the Hub's answers so that no client is led round the gateway; nothing else is touched.
+
+By field, on the routes that are known to carry it (contract 9.6): the words of cards and comments, `avatarUrl`,
+`shareUrl` and addresses inside files stay as they are. A body in which nothing changes keeps its bytes.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from hfproxy.upstream.addresses import HubAddresses, is_absolute
+from hfproxy.upstream.headers import LINKED_SIZE, XET_FILEINFO_TYPE, XET_HEADERS, told_to_the_caller
+from hfproxy.upstream.lfs import Target, rewrite_batch
+from hfproxy.upstream.links import parse_links, print_links
+from hfproxy.upstream.routes import SAFE_METHODS, Kind, Route
+
+# Above this size `huggingface_hub` refuses plain HTTP (`constants.py`, MAX_HTTP_DOWNLOAD_SIZE).
+MAX_HTTP_DOWNLOAD_SIZE = 50 * 1000**3
+_XET_RELATIONS = frozenset({"xet-auth", "xet-reconstruction-info"})
+_URL_FIELDS = {
+    Kind.CREATE: ("url",),
+    Kind.DUPLICATE: ("url",),
+    Kind.DISCUSSIONS: ("url",),
+    Kind.COMMIT: ("commitUrl", "pullRequestUrl"),
+}
+_WITH_XET_HASHES = frozenset({Kind.TREE, Kind.PATHS_INFO})
+
+# A whole member `"xetHash": …` of an object. In valid JSON a quote that follows `{` or `,` opens a string: inside of a
+# string it would be escaped. So what matches is a member, never the text of a value.
+_VALUE = rb'\s*:\s*(?:"(?:[^"\\]|\\.)*"|[-+0-9.eE]+|true|false|null)'
+_LATER_XET_HASH = re.compile(rb',\s*"xetHash"' + _VALUE)
+_FIRST_XET_HASH = re.compile(rb'(\{\s*)"xetHash"' + _VALUE + rb"\s*(?:,\s*)?")
+
+
+def without_xet_hashes(body: bytes) -> bytes:
+    """A tree or paths-info answer without any `xetHash`; all other bytes stay (contract 3.3)."""
+    return _FIRST_XET_HASH.sub(rb"\1", _LATER_XET_HASH.sub(b"", body))
+
+
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """Changes answers for one client, who knows the gateway as `base`.
+
+    base: scheme, host, port and prefix exactly as the client used them, without a slash at the end.
+    prefix: the path in `base`. upstream_prefix: the path in the Hub's endpoint. ticket: makes an address of ours out of
+    a place where bytes lie (`features/passthrough/tickets.py`).
+    """
+
+    base: str
+    prefix: str
+    upstream_prefix: str
+    addresses: HubAddresses
+    ticket: Callable[[Target], str]
+
+    def headers(self, route: Route, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """The headers for the caller."""
+        told = told_to_the_caller(headers)
+        strip_xet = self._strips_xet(route, told)
+        changed: list[tuple[str, str]] = []
+        for name, value in told:
+            lower = name.casefold()
+            if strip_xet and lower in XET_HEADERS:
+                continue
+            if lower == "link":
+                value = self.link(value, strip_xet=strip_xet)
+                if not value:
+                    continue
+            elif lower == "location":
+                value = self.location(value)
+            elif lower == "x-xet-refresh-route":
+                value = self.addresses.under(self.base, value)
+            changed.append((name, value))
+        return changed
+
+    def location(self, value: str) -> str:
+        """Where a redirect leads: an address of the Hub becomes ours, any other stays."""
+        if is_absolute(value) or not value.startswith("/"):
+            return self.addresses.under(self.base, value)
+        if self.upstream_prefix and (value + "/").startswith(self.upstream_prefix + "/"):
+            value = value[len(self.upstream_prefix) :] or "/"
+        return self.prefix + value
+
+    def link(self, value: str, *, strip_xet: bool = False) -> str:
+        """A `Link` header with the Hub's addresses made ours; empty if nothing is left of it."""
+        if (links := parse_links(value)) is None:
+            return value
+        kept = [link for link in links if not (strip_xet and link.relations & _XET_RELATIONS)]
+        moved = [type(link)(self.addresses.under(self.base, link.address), link.parameters) for link in kept]
+        return value if moved == links else print_links(moved)
+
+    def body(self, route: Route, body: bytes, *, fileinfo: bool = False) -> bytes:
+        """The body for the caller; the very same bytes where nothing has to change."""
+        if route.kind in _WITH_XET_HASHES and route.bucket is None:
+            return without_xet_hashes(body)
+        try:
+            document = json.loads(body)
+        except ValueError:
+            return body
+        if route.kind is Kind.LFS_BATCH:
+            changed = rewrite_batch(document, base=self.base, addresses=self.addresses, ticket=self.ticket)
+        else:
+            fields = ("refreshUrl",) if fileinfo else _URL_FIELDS.get(route.kind, ())
+            changed = self._move_fields(document, fields)
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() if changed else body
+
+    def _move_fields(self, document: Any, names: Iterable[str]) -> bool:
+        changed = False
+        if isinstance(document, dict):
+            for name in names:
+                if isinstance(value := document.get(name), str):
+                    document[name] = self.addresses.under(self.base, value)
+                    changed = changed or document[name] != value
+        return changed
+
+    def _strips_xet(self, route: Route, headers: Iterable[tuple[str, str]]) -> bool:
+        """Whether the offer to fetch by Xet is taken out: on files of repositories that clients fetch by HTTP.
+
+        Buckets exist by Xet alone (contract 5.1), and huge files are refused over HTTP by the clients themselves.
+        """
+        if route.kind not in {Kind.RESOLVE, Kind.RESOLVE_CACHE} or route.bucket is not None:
+            return False
+        size = next((value for name, value in headers if name.casefold() == LINKED_SIZE.casefold()), "0")
+        return not (size.isdecimal() and int(size) > MAX_HTTP_DOWNLOAD_SIZE)
+
+
+def changes_body(method: str, route: Route) -> bool:
+    """Whether the answer's body is read and may be changed on its way."""
+    if method == "HEAD":
+        return False
+    if route.kind in _WITH_XET_HASHES:
+        return route.bucket is None
+    return route.kind is Kind.LFS_BATCH or (route.kind in _URL_FIELDS and method not in SAFE_METHODS)
+
+
+def is_fileinfo(content_type: str) -> bool:
+    """Whether an answer is the Xet form of a file's metadata (contract 4.2 E)."""
+    return content_type.partition(";")[0].strip().lower() == XET_FILEINFO_TYPE
+
+
+def without_fileinfo(accept: str) -> str:
+    """An `Accept` header that does not ask for the Xet form of a file's metadata."""
+    kept = [part for part in accept.split(",") if not is_fileinfo(part)]
+    return ",".join(kept).strip() or "*/*"

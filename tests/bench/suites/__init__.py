@@ -1,0 +1,17 @@
+"""The suites: each a function that takes the effort and gives its report. A new one is one line here."""
+
+from collections.abc import Callable
+
+from tests.bench.effort import Effort
+from tests.bench.reports import Report
+from tests.bench.suites.api import api_calls
+from tests.bench.suites.connections import pooled_connections
+from tests.bench.suites.memory import memory
+from tests.bench.suites.starting import starting
+
+SUITES: dict[str, Callable[[Effort], Report]] = {
+    "api": api_calls,
+    "connections": pooled_connections,
+    "memory": memory,
+    "starting": starting,
+}

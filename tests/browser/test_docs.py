@@ -1,0 +1,19 @@
+"""The API documentation, as a person uses it: everything from this server, and calls that really happen."""
+
+from playwright.async_api import Browser, expect
+
+from tests.browser.conftest import open_page
+
+
+async def test_a_call_can_be_tried_out_on_the_page(browser: Browser, gateway: str) -> None:
+    async with open_page(browser, f"{gateway}/docs") as seen:
+        page = seen.page
+        assert page.url == f"{gateway}/docs/"
+        await expect(page.locator(".swagger-ui .info h1")).to_contain_text("hfproxy")
+        call = page.locator("#operations-account-show_account")
+        await call.locator(".opblock-summary-control").click()
+        await call.get_by_role("button", name="Try it out").click()
+        await call.get_by_role("button", name="Execute").click()
+        answer = call.locator(".live-responses-table .response").first
+        await expect(answer.locator(".response-col_status")).to_contain_text("200")
+        await expect(answer).to_contain_text("alice")

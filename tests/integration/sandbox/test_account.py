@@ -1,0 +1,40 @@
+"""whoami for every kind of token, and what is said to the others."""
+
+import pytest
+
+from hfproxy.sandbox.refusals import NOT_LOGGED_IN
+
+from .conftest import ALICE, ALICE_FINE, ALICE_READ, BOB, Call
+
+
+async def test_whoami_tells_the_account_its_organisations_and_the_token(call: Call) -> None:
+    answer = await call("GET", "/api/whoami-v2", ALICE)
+    assert answer.status == 200
+    assert (answer.json["type"], answer.json["name"], answer.json["email"]) == ("user", "alice", "alice@example.org")
+    assert [(org["name"], org["roleInOrg"]) for org in answer.json["orgs"]] == [("acme", "admin")]
+    assert answer.json["auth"]["accessToken"]["role"] == "write"
+
+
+@pytest.mark.parametrize(("token", "role"), [(ALICE_READ, "read"), (ALICE_FINE, "fineGrained"), (BOB, "write")])
+async def test_whoami_tells_the_role_of_a_token(call: Call, token: str, role: str) -> None:
+    answer = await call("GET", "/api/whoami-v2", token)
+    assert answer.json["auth"]["accessToken"]["role"] == role
+
+
+async def test_a_fine_grained_token_tells_what_it_may_do_where(call: Call) -> None:
+    answer = await call("GET", "/api/whoami-v2", ALICE_FINE)
+    scoped = answer.json["auth"]["accessToken"]["fineGrained"]["scoped"]
+    assert [(scope["entity"]["name"], scope["permissions"]) for scope in scoped] == [
+        ("alice", ["repo.content.read", "repo.write"]),
+        ("acme", ["repo.content.read"]),
+    ]
+
+
+@pytest.mark.parametrize("token", [None, "hf_nobody", "hf_sandbox_alice_expired"])
+async def test_nobody_and_a_bad_token_are_told_the_same(call: Call, token: str | None) -> None:
+    answer = await call("GET", "/api/whoami-v2", token)
+    assert answer.status == 401
+    assert answer.json == {"error": NOT_LOGGED_IN}
+    assert answer.headers["X-Error-Message"] == NOT_LOGGED_IN
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="Authentication required", charset="UTF-8"'
+    assert "X-Error-Code" not in answer.headers

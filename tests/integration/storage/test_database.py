@@ -1,0 +1,178 @@
+"""The database holds its promises on SQLite and on PostgreSQL."""
+
+import asyncio
+import importlib
+import os
+import pkgutil
+import sqlite3
+import stat
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+import hfproxy.app
+from hfproxy.errors import StorageUnavailable
+from hfproxy.features.access.tables import KEYS
+from hfproxy.storage.database import METADATA, Database
+from hfproxy.storage.opening import FILE_NAME, MIGRATIONS, DatabaseUnusable, newest_version, open_database
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def key(name: str, **columns: object) -> dict[str, object]:
+    return {"id": name, "name": name, "secret_hash": f"hash of {name}", "role": "reader", "created_at": NOW, **columns}
+
+
+async def test_the_migrations_make_the_tables_that_the_code_defines(tmp_path: Path, database_url: str | None) -> None:
+    def differences(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, METADATA))
+
+    for module in pkgutil.walk_packages(hfproxy.features.__path__, "hfproxy.features."):
+        if module.name.endswith(".tables"):
+            importlib.import_module(module.name)
+    async with open_database(tmp_path, database_url) as database, database.reading() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+def test_the_migrations_stand_in_one_line_and_are_named_by_their_number() -> None:
+    scripts = list(ScriptDirectory(str(MIGRATIONS)).walk_revisions())
+    numbers = [script.revision for script in reversed(scripts)]
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+    assert numbers[-1] == newest_version()
+    assert all(Path(script.path).name.startswith(script.revision) for script in scripts)
+
+
+async def test_what_was_written_is_read_again_after_a_restart(tmp_path: Path, database_url: str | None) -> None:
+    elsewhere = datetime(2026, 3, 1, 14, 30, tzinfo=timezone(timedelta(hours=2)))
+    async with open_database(tmp_path, database_url) as database, database.writing() as connection:
+        await connection.execute(insert(KEYS).values(key("a", expires_at=elsewhere)))
+    async with open_database(tmp_path, database_url) as database, database.reading() as connection:
+        row = (await connection.execute(select(KEYS))).one()
+    assert (row.name, row.created_at, row.expires_at, row.revoked_at) == ("a", NOW, elsewhere, None)
+    assert row.expires_at.utcoffset() == timedelta(0)
+
+
+async def test_an_exception_takes_a_whole_transaction_back(tmp_path: Path, database_url: str | None) -> None:
+    async with open_database(tmp_path, database_url) as database:
+        with pytest.raises(RuntimeError):
+            async with database.writing() as connection:
+                await connection.execute(insert(KEYS).values(key("a")))
+                raise RuntimeError
+        async with database.reading() as connection:
+            assert (await connection.execute(select(func.count()).select_from(KEYS))).scalar() == 0
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_many_tasks_that_read_and_then_write_lose_nothing(
+    tmp_path: Path, database_url: str | None, durable: bool
+) -> None:
+    async def add_one(database: Database) -> None:
+        async with database.writing(durable=durable) as connection:
+            role = (await connection.execute(select(KEYS.c.role).with_for_update())).scalar_one()
+            await connection.execute(update(KEYS).values(role=str(int(role) + 1)))
+
+    async with open_database(tmp_path, database_url) as database, open_database(tmp_path, database_url) as another:
+        async with database.writing() as connection:
+            await connection.execute(insert(KEYS).values(key("a", role="0")))
+        await asyncio.gather(*(add_one(each) for each in [database, another] * 20))
+        async with database.reading() as connection:
+            assert (await connection.execute(select(KEYS.c.role))).scalar_one() == "40"
+
+
+async def test_a_name_is_free_again_once_its_key_is_revoked(tmp_path: Path, database_url: str | None) -> None:
+    async with open_database(tmp_path, database_url) as database:
+        async with database.writing() as connection:
+            await connection.execute(insert(KEYS).values(key("a", revoked_at=NOW)))
+            await connection.execute(insert(KEYS).values(key("b") | {"name": "a"}))
+        with pytest.raises(IntegrityError):
+            async with database.writing() as connection:
+                await connection.execute(insert(KEYS).values(key("c") | {"name": "a"}))
+
+
+OPEN = """
+import asyncio, sys
+from pathlib import Path
+from hfproxy.storage.opening import open_database
+async def main():
+    async with open_database(Path(sys.argv[1]), sys.argv[2] or None):
+        print("open")
+asyncio.run(main())
+"""
+
+
+async def test_processes_that_start_at_once_migrate_once(tmp_path: Path, database_url: str | None) -> None:
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", OPEN, str(tmp_path), database_url or "", stdout=-1, stderr=-1
+        )
+        for _ in range(4)
+    ]
+    said = await asyncio.gather(*(process.communicate() for process in processes))
+    assert [out for out, _ in said] == [b"open\n"] * 4, said
+    async with open_database(tmp_path, database_url) as database, database.reading() as connection:
+        versions = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalars().all()
+    assert versions == [newest_version()]
+
+
+async def test_a_newer_schema_is_told_and_left_alone(tmp_path: Path, database_url: str | None) -> None:
+    async with open_database(tmp_path, database_url) as database, database.writing() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(DatabaseUnusable, match=r"written by a newer hfproxy.*9999"):
+        async with open_database(tmp_path, database_url):
+            pass
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+async def test_a_folder_that_is_not_ours_is_told(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(DatabaseUnusable, match=r"cannot be written to .*HFPROXY_STORAGE__ROOT"):
+        async with open_database(tmp_path):
+            pass
+
+
+async def test_a_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "root").write_text("")
+    with pytest.raises(DatabaseUnusable, match=r"cannot be written to .*HFPROXY_STORAGE__ROOT"):
+        async with open_database(tmp_path / "root"):
+            pass
+
+
+async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"something else entirely, and long enough" * 100)
+    with pytest.raises(DatabaseUnusable, match="not a database"):
+        async with open_database(tmp_path):
+            pass
+
+
+async def test_a_server_that_does_not_answer_is_told_without_the_password(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnusable) as told:
+        async with open_database(tmp_path, "postgresql://me:secret-word@127.0.0.1:1/name"):
+            pass
+    assert "127.0.0.1" in str(told.value)
+    assert "secret-word" not in str(told.value)
+
+
+async def test_the_file_is_for_its_owner_only_and_keeps_a_write_ahead_log(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as database, database.writing(durable=True) as connection:
+        assert (await connection.exec_driver_sql("PRAGMA journal_mode")).scalar() == "wal"
+        assert (await connection.exec_driver_sql("PRAGMA synchronous")).scalar() == 2  # FULL
+        for path in tmp_path.iterdir():
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+
+
+async def test_a_broken_database_is_a_503_of_ours(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as database:
+        with sqlite3.connect(tmp_path / FILE_NAME) as other:
+            other.execute("DROP TABLE gateway_keys")
+        other.close()
+        with pytest.raises(StorageUnavailable):
+            async with database.reading() as connection:
+                await connection.execute(select(KEYS))

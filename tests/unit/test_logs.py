@@ -1,0 +1,99 @@
+"""What is written: console or JSON, ours or a library's, always without secrets."""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from hfproxy.logs import set_up_logging
+from hfproxy.settings import LoggingSettings
+from hfproxy.starting import CannotStart
+
+TOKEN = "hf_abcdefghijklmnopqrstuvwxyz012345"
+CONFIGURED = "a pass phrase"
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    for handler in root.handlers:
+        if handler not in handlers:
+            handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
+
+
+def _fail(secret: str) -> None:
+    raise ValueError(f"cannot use {secret}")
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_no_secret_is_written_by_anybody_nor_in_a_traceback(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging(LoggingSettings.model_validate({"format": form}), secrets=[CONFIGURED])
+    ours, theirs = structlog.get_logger("ours"), logging.getLogger("theirs")
+    ours.info("thing.happened", url=f"https://cdn/x?Signature={TOKEN}", headers={"Authorization": "x y"}, raw=b"x")
+    theirs.warning("sent %s and %s", TOKEN, CONFIGURED)
+    for log in (ours, theirs):
+        try:
+            _fail(f"{TOKEN} or {CONFIGURED}")
+        except ValueError:
+            log.exception("thing.failed")
+    ours.info("with.a.stack", stack_info=True, token=CONFIGURED)
+    theirs.warning("with a stack", stack_info=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn(f"do not use {TOKEN}", stacklevel=1)
+    written = capsys.readouterr().err
+    for told in ("thing.happened", "thing.failed", "ValueError", "sent", "with.a.stack", "do not use"):
+        assert told in written
+    for secret in (TOKEN, CONFIGURED, "x y"):
+        assert secret not in written
+
+
+def test_json_lines_begin_with_when_how_bad_and_what(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging(LoggingSettings(format="json"))
+    structlog.get_logger("ours").info("thing.happened", count=3, where=Path("/x"), members={"a"})
+    [line] = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert list(told)[:3] == ["timestamp", "level", "event"]
+    assert (told["event"], told["count"], told["members"], told["logger"]) == ("thing.happened", 3, ["a"], "ours")
+
+
+def test_nobodys_words_forge_a_line_or_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging(LoggingSettings(format="console"))
+    structlog.get_logger("ours").info("thing.happened", detail="x\n2026 forged\x1b[2J\r")
+    logging.getLogger("theirs").warning("x\n2026 forged\x1b[2J\r")
+    written = capsys.readouterr().err
+    assert len(written.splitlines()) == 2
+    assert written.count("2026 forged") == 2
+    assert "\x1b" not in written
+
+
+def test_the_log_file_holds_json_and_is_rotated_by_size(tmp_path: Path) -> None:
+    file = tmp_path / "logs" / "hfproxy.log"
+    settings = LoggingSettings.model_validate(
+        {"format": "console", "file": file, "file_max_size": 2000, "file_backups": 2}
+    )
+    set_up_logging(settings)
+    log = structlog.get_logger("ours")
+    for number in range(50):
+        log.info("thing.happened", number=number, token=TOKEN)
+    files = sorted(file.parent.iterdir())
+    assert [path.name for path in files] == ["hfproxy.log", "hfproxy.log.1", "hfproxy.log.2"]
+    numbers = [json.loads(line)["number"] for path in reversed(files) for line in path.read_text().splitlines()]
+    assert numbers == list(range(50 - len(numbers), 50))
+    assert all(path.stat().st_size <= 2000 for path in files)
+
+
+def test_a_log_file_that_cannot_be_written_is_told_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotStart, match="log file"):
+        set_up_logging(LoggingSettings(file=tmp_path / "file" / "x.log"))

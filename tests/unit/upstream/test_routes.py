@@ -1,0 +1,110 @@
+"""Hub paths, read: what kind of call, which repository, what it takes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hfproxy.upstream.refs import RepoRef, RepoType
+from hfproxy.upstream.routes import Kind, Right, UnsafePath, classify
+
+MODEL = RepoRef(RepoType.MODEL, "acme", "demo")
+DATASET = RepoRef(RepoType.DATASET, "acme", "demo")
+GPT2 = RepoRef(RepoType.MODEL, None, "gpt2")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "kind", "repo", "right"),
+    [
+        ("GET", "/acme/demo/resolve/refs%2Fpr%2F1/a%20b.txt", Kind.RESOLVE, MODEL, Right.READ),
+        ("HEAD", "/datasets/acme/demo/resolve/main/x", Kind.RESOLVE, DATASET, Right.READ),
+        ("GET", "/gpt2/resolve/main/x", Kind.RESOLVE, GPT2, Right.READ),
+        ("GET", "/acme/demo/raw/main/x", Kind.RAW, MODEL, Right.READ),
+        ("GET", "/api/resolve-cache/models/acme/demo/0123/x", Kind.RESOLVE_CACHE, MODEL, Right.READ),
+        ("GET", "/api/models/acme/demo", Kind.INFO, MODEL, Right.READ),
+        ("GET", "/api/models/gpt2", Kind.INFO, GPT2, Right.READ),
+        ("GET", "/api/models/gpt2/revision/main", Kind.INFO, GPT2, Right.READ),
+        ("GET", "/api/models/gpt2/tree/tree", Kind.TREE, RepoRef(RepoType.MODEL, "gpt2", "tree"), Right.READ),
+        ("GET", "/api/models/acme/demo/tree/main/a%2Fb?recursive=true", Kind.TREE, MODEL, Right.READ),
+        ("GET", "/api/models/acme/tree/tree/main", Kind.TREE, RepoRef(RepoType.MODEL, "acme", "tree"), Right.READ),
+        ("GET", "/api/models/gpt2/refs", Kind.OTHER, GPT2, Right.READ),
+        ("POST", "/api/datasets/acme/demo/paths-info/main", Kind.PATHS_INFO, DATASET, Right.READ),
+        ("POST", "/api/models/acme/demo/commit/main?create_pr=1", Kind.COMMIT, MODEL, Right.WRITE),
+        ("POST", "/api/models/acme/demo/preupload/main", Kind.PREUPLOAD, MODEL, Right.WRITE),
+        ("GET", "/api/models/acme/demo/xet-read-token/main", Kind.XET_READ_TOKEN, MODEL, Right.READ),
+        ("GET", "/api/models/acme/demo/xet-write-token/None?create_pr=1", Kind.XET_WRITE_TOKEN, MODEL, Right.WRITE),
+        ("GET", "/api/models/acme/demo%2Fxet-write-token/main", Kind.OTHER, None, Right.WRITE),
+        ("PUT", "/api/models/acme/demo/settings", Kind.OTHER, MODEL, Right.WRITE),
+        ("GET", "/api/models/acme/demo/jwt", Kind.OTHER, MODEL, Right.ACCOUNT),
+        ("GET", "/api/settings/webhooks", Kind.OTHER, None, Right.ACCOUNT),
+        ("GET", "/settings/tokens", Kind.OTHER, None, Right.ACCOUNT),
+        ("GET", "//api//settings/webhooks", Kind.OTHER, None, Right.ACCOUNT),
+        ("GET", "/api/whoami-v2", Kind.OTHER, None, Right.READ),
+        ("POST", "/api/validate-yaml", Kind.OTHER, None, Right.READ),
+        ("POST", "/oauth/token", Kind.OAUTH, None, Right.READ),
+        ("POST", "/api/repos/create", Kind.CREATE, None, Right.WRITE),
+        ("POST", "/api/buckets/acme/b", Kind.CREATE, None, Right.WRITE),
+        ("GET", "/api/buckets/acme/b/xet-write-token", Kind.XET_WRITE_TOKEN, None, Right.WRITE),
+        ("GET", "/acme/demo/info/refs?service=git-upload-pack", Kind.GIT_REFS, MODEL, Right.READ),
+        ("GET", "/acme/demo.git/info/refs?service=git-receive-pack", Kind.GIT_REFS, MODEL, Right.WRITE),
+        ("POST", "/datasets/acme/demo.git/git-upload-pack", Kind.GIT_FETCH, DATASET, Right.READ),
+        ("POST", "/acme/demo/git-receive-pack", Kind.GIT_PUSH, MODEL, Right.WRITE),
+        ("POST", "/acme/demo.git/info/lfs/objects/batch", Kind.LFS_BATCH, MODEL, Right.WRITE),
+        ("GET", "/api/spaces/hardware", Kind.OTHER, None, Right.READ),
+        ("GET", "/api/models?search=x", Kind.OTHER, None, Right.READ),
+        ("GET", "/docs/hub/index", Kind.OTHER, None, Right.READ),
+    ],
+)
+def test_a_path_is_read_as_the_hub_reads_it(
+    method: str, target: str, kind: Kind, repo: RepoRef | None, right: Right
+) -> None:
+    route = classify(method, target)
+    assert (route.kind, route.repo, route.right) == (kind, repo, right)
+
+
+@pytest.mark.parametrize("target", ["/a/../b", "/a/%2e%2E/b", "/./a", "/a/b%2F..%2Fc/resolve/main/x"])
+def test_a_path_whose_meaning_depends_on_the_reader_is_refused(target: str) -> None:
+    with pytest.raises(UnsafePath):
+        classify("GET", target)
+
+
+@given(st.text(st.characters(codec="utf-8")), st.sampled_from(["GET", "POST", "DELETE", "PROPFIND"]))
+def test_any_path_is_read_or_refused_and_what_changes_something_is_never_a_read(target: str, method: str) -> None:
+    try:
+        route = classify(method, "/" + target)
+    except UnsafePath:
+        return
+    assert route.right is not Right.READ or method in {"GET", "POST"}
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "repos"),
+    [
+        ("create", b'{"name":"demo","organization":"acme","type":"dataset"}', [DATASET]),
+        ("create", b'{"name":"demo","organization":null}', [RepoRef(RepoType.MODEL, None, "demo")]),
+        ("delete", b'{"name":"acme/demo","organization":null,"type":"model"}', [MODEL]),
+        (
+            "move",
+            b'{"fromRepo":"acme/demo","toRepo":"bob/x","type":"model"}',
+            [MODEL, RepoRef.parse(RepoType.MODEL, "bob/x")],
+        ),
+    ],
+)
+def test_a_body_names_its_repositories(target: str, body: bytes, repos: list[RepoRef]) -> None:
+    assert classify("POST", f"/api/repos/{target}").naming(body).repos == tuple(repos)
+
+
+def test_a_copy_names_where_it_goes_beside_what_it_copies() -> None:
+    copy = RepoRef(RepoType.MODEL, "bob", "copy")
+    assert classify("POST", "/api/models/acme/demo/duplicate").naming(b'{"repository":"bob/copy"}').repos == (
+        MODEL,
+        copy,
+    )
+    files = b'{"target":{"type":"model","name":"bob/copy"},"files":[]}'
+    assert classify("POST", "/api/models/acme/demo/lfs-files/duplicate").naming(files).repos == (MODEL, copy)
+
+
+def test_an_lfs_batch_reads_only_if_it_says_download() -> None:
+    route = classify("POST", "/acme/demo.git/info/lfs/objects/batch")
+    assert route.naming(b'{"operation":"download"}').right is Right.READ
+    assert route.naming(b'{"operation":"upload"}').right is Right.WRITE
+    assert route.naming(b"\x1f\x8b").right is Right.WRITE
