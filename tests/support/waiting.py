@@ -1,17 +1,27 @@
 """Waiting for what another process does, by asking it."""
 
+import contextlib
+import os
+import random
 import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 
+#: Below what systems give to those who ask for any port, so that no server of another test comes upon one that was
+#: found here and is not yet listened on.
+_PORTS = range(20_000, 30_000)
+_given = random.Random(os.getpid())
+
 
 def free_port() -> int:
     """A loopback port that nobody listens on; for processes that must be told one."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    while True:
+        port = _given.choice(_PORTS)
+        with socket.socket() as found, contextlib.suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
 
 
 def until(true: Callable[[], bool], *, timeout_s: float = 30, what: str = "it") -> None:

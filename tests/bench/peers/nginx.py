@@ -1,7 +1,6 @@
 """nginx where it is installed, in three roles: serving files, caching an upstream whole, caching it in slices."""
 
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -12,6 +11,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from tests.bench.processes import Server, wait_for_port
+from tests.support.waiting import free_port
 
 Role = Literal["files", "cache", "slices"]
 
@@ -71,7 +71,7 @@ def nginx(role: Role, *, root: Path | None = None, upstream: str | None = None, 
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         config = folder / "nginx.conf"
-        port = _free_port()
+        port = free_port()
         config.write_text(
             _CONFIG.format(
                 folder=folder,
@@ -91,12 +91,6 @@ def nginx(role: Role, *, root: Path | None = None, upstream: str | None = None, 
         finally:
             process.terminate()
             process.wait(10)
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def _worker_of(master: int) -> int:
