@@ -13,6 +13,7 @@ from hfproxy.downstream.forwarded import TrustedProxies, origins
 from hfproxy.downstream.middleware import hand_back_id, places, request_line
 from hfproxy.downstream.problems import mark_started, problems
 from hfproxy.downstream.unfit import refuse_unfit
+from hfproxy.errands import Errands
 from hfproxy.features.access import wiring as access
 from hfproxy.features.access.identify import identify
 from hfproxy.features.account import wiring as account
@@ -23,7 +24,7 @@ from hfproxy.features.ops import wiring as ops
 from hfproxy.features.passthrough import wiring as passthrough
 from hfproxy.features.repos import wiring as repos
 from hfproxy.features.ui import wiring as ui
-from hfproxy.keys import CHECKS, DATABASE, HUB, METRICS, SETTINGS, SIGHTINGS, WRITE_WATCHERS
+from hfproxy.keys import CHECKS, DATABASE, ERRANDS, HUB, METRICS, SETTINGS, SIGHTINGS, WRITE_WATCHERS
 from hfproxy.metrics import Metrics
 from hfproxy.settings import Settings
 from hfproxy.starting import CannotStart
@@ -62,9 +63,11 @@ def create_app(settings: Settings) -> web.Application:
     app[METRICS] = metrics
     app[CHECKS] = {}
     app[WRITE_WATCHERS] = []
+    app[ERRANDS] = Errands(most=server.max_requests_in_flight, patience_s=server.shutdown_timeout.total_seconds())
     if tracing is not None:
         app[TRACING] = tracing
         app.on_cleanup.append(lambda _app: tracing.close())
+    app.on_shutdown.append(hurry_errands)
     app.on_response_prepare.extend([mark_started, hand_back_id, answer_headers(cors_origins)])
     app.cleanup_ctx.append(keep_a_database)
     app.cleanup_ctx.append(speak_to_the_hub)
@@ -76,7 +79,8 @@ def create_app(settings: Settings) -> web.Application:
     metadata.setup(app)
     ops.setup(app)
     ui.setup(app)
-    passthrough.setup(app)  # last: it takes what nobody else takes
+    passthrough.setup(app)  # the last feature: it takes what nobody else takes
+    app.cleanup_ctx.append(wait_for_errands)  # first to close: they need all the rest
     return app
 
 
@@ -121,3 +125,15 @@ async def speak_to_the_hub(app: web.Application) -> AsyncIterator[None]:
         metrics.hub_places.set(upstream.max_connections)
         metrics.hub_places_used.set_function(lambda: hub.places_used)
         yield
+
+
+@asynccontextmanager
+async def wait_for_errands(app: web.Application) -> AsyncIterator[None]:
+    """Waits at the end for what goes on without its caller."""
+    yield
+    await app[ERRANDS].close()
+
+
+async def hurry_errands(app: web.Application) -> None:
+    """Their time runs together with that of the requests which a stop waits for (`on_shutdown`)."""
+    app[ERRANDS].hurry()

@@ -5,6 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
+from hfproxy.errands import Errands
 from hfproxy.metrics import Metrics
 from hfproxy.settings import Settings
 from hfproxy.storage.database import Database
@@ -18,6 +19,8 @@ DATABASE: Final = web.AppKey("database", Database)
 HUB: Final = web.AppKey("hub", HubClient)
 # Told of every write that was relayed, before its caller hears of it.
 WRITE_WATCHERS: Final = web.AppKey("write_watchers", list[WriteWatcher])
+# What is done to its end though its caller goes away.
+ERRANDS: Final = web.AppKey("errands", Errands)
 METRICS: Final = web.AppKey("metrics", Metrics)
 SIGHTINGS: Final = web.AppKey("sightings", HubSightings)
 Check = Callable[[], Awaitable[None]]

@@ -29,6 +29,7 @@ EVENTS = {
     "request.failed": "A fault of ours while answering; the traceback is with it",
     "request.unreadable": "Something that is not HTTP as it should be; it was refused, `detail` says why",
     "response.cut": "An answer that had begun could not be finished, so the connection was cut; `code` says why",
+    "errand.finished": "A write whose caller had gone away has ended; `name` says which, `outcome` how",
     "blob.evicted": "A kept file was deleted to make room; `blob` names it, `size_bytes` is what that freed",
     "fill.interrupted": "A download broke and goes on at the missing byte; `wait_s` says when, `code` and `detail` why",
     "fill.failed": "A download ended before it was whole; what arrived stays for the next who asks",

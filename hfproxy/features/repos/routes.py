@@ -1,6 +1,6 @@
 """The repository calls over HTTP."""
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
@@ -10,7 +10,7 @@ from hfproxy.downstream.endpoint import endpoint
 from hfproxy.errors import BadFields, HubRefused, StorageUnavailable, UpstreamError
 from hfproxy.features.repos.models import Repo, RepoChange, RepoCreation, RepoDeletion, RepoList, RepoQuery
 from hfproxy.features.repos.service import RepoService
-from hfproxy.keys import ACTING, WRITE_WATCHERS
+from hfproxy.keys import ACTING, ERRANDS, WRITE_WATCHERS
 from hfproxy.upstream.refs import RepoRef
 from hfproxy.upstream.routes import Kind, Right, Route
 from hfproxy.writes import WriteWatcher, telling
@@ -30,8 +30,11 @@ async def list_repos(request: web.Request, query: RepoQuery) -> RepoList:
 @endpoint(role=Role.WRITER, raises=(BadFields, HubRefused, UpstreamError, StorageUnavailable))
 async def create_repo(request: web.Request, body: RepoCreation) -> Repo:
     """Create a repository on the Hub."""
-    async with _telling(request, Kind.CREATE, body.ref):
+
+    async def create() -> Repo:
         return await request.app[REPOS].create(body, caller=request[CALLER], credential=request[ACTING])
+
+    return await _to_the_end(create, request, Kind.CREATE, body.ref)
 
 
 @routes.put("/api/repo")
@@ -39,8 +42,11 @@ async def create_repo(request: web.Request, body: RepoCreation) -> Repo:
 async def change_repo(request: web.Request, body: RepoChange) -> Repo:
     """Change a repository's visibility, gate or name."""
     moved = (RepoRef.parse(body.ref.repo_type, body.move),) if body.move is not None else ()
-    async with _telling(request, Kind.MOVE if moved else Kind.OTHER, body.ref, *moved):
+
+    async def change() -> Repo:
         return await request.app[REPOS].change(body, caller=request[CALLER], credential=request[ACTING])
+
+    return await _to_the_end(change, request, Kind.MOVE if moved else Kind.OTHER, body.ref, *moved)
 
 
 @routes.delete("/api/repo")
@@ -50,12 +56,23 @@ async def delete_repo(request: web.Request, fields: RepoDeletion) -> Repo:
 
     The fields stand in the body or in the query, since many clients drop the body of a DELETE.
     """
-    async with _telling(request, Kind.DELETE, fields.ref):
+
+    async def delete() -> Repo:
         return await request.app[REPOS].delete(fields, caller=request[CALLER], credential=request[ACTING])
 
+    return await _to_the_end(delete, request, Kind.DELETE, fields.ref)
 
-def _telling(request: web.Request, kind: Kind, *refs: RepoRef) -> AbstractAsyncContextManager[None]:
-    """Tells those who keep something of these repositories that they were written to."""
-    watchers: list[WriteWatcher] = request.app[WRITE_WATCHERS]
+
+async def _to_the_end(write: Callable[[], Awaitable[Repo]], request: web.Request, kind: Kind, *refs: RepoRef) -> Repo:
+    """Does a write whose caller may go away in the middle, and tells those who keep something of these repositories.
+
+    Some writes are several calls to the Hub: one that stopped after the first would leave a gated repository open.
+    """
     route = Route(kind, Right.WRITE, refs)
-    return telling(watchers, request.method, request.path, route, request[CALLER].name)
+    watchers: list[WriteWatcher] = request.app[WRITE_WATCHERS]
+
+    async def told() -> Repo:
+        async with telling(watchers, request.method, request.path, route, request[CALLER].name):
+            return await write()
+
+    return await request.app[ERRANDS].run(told, name=f"{request.method} {refs[0].repo_id}")

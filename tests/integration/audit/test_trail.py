@@ -121,12 +121,15 @@ async def test_a_hub_that_was_never_reached_is_no_unknown_outcome(tmp_path: Path
     assert (write["outcome"], write["code"]) == ("failed", "HubUnreachable")
 
 
-async def test_a_caller_who_goes_away_leaves_an_unknown_outcome_at_once(hub: ScriptedHub, tmp_path: Path) -> None:
+async def test_a_relayed_write_whose_caller_goes_away_has_an_unknown_outcome_at_once(
+    hub: ScriptedHub, tmp_path: Path
+) -> None:
     hub.reply = hangs
     async with gateway_for(hub.url, tmp_path) as gateway:
+        body = {"name": "demo", "organization": "alice"}
         with pytest.raises(asyncio.TimeoutError):
             timeout = aiohttp.ClientTimeout(total=0.5)
-            await gateway.http.post(f"{gateway.url}/api/repo", json=DEMO, timeout=timeout)
+            await gateway.http.post(f"{gateway.url}/api/repos/create", json=body, timeout=timeout)
         async with asyncio.timeout(5):
             while not (writes := await trail(gateway)) or writes[0]["finished_at"] is None:
                 pass
