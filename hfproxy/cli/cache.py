@@ -18,10 +18,17 @@ from hfproxy.settings import Duration
 from hfproxy.starting import CannotStart
 
 if TYPE_CHECKING:
-    from hfproxy.storage.blobs import BlobStore
+    from hfproxy.storage.blobs import BlobInfo, BlobStore
     from hfproxy.storage.database import Database
+    from hfproxy.upstream.refs import RepoRef
 
 T = TypeVar("T")
+Named = Annotated[
+    str,
+    typer.Argument(
+        metavar="REPO[@REV]", help="`owner/name`, `datasets/owner/name@branch`, `spaces/owner/name@commit`."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 app = typer.Typer(help="Look at and look after the files that are kept.", no_args_is_help=True)
@@ -32,6 +39,20 @@ def _size(text: str) -> int:
         return int(TypeAdapter(ByteSize).validate_python(text))
     except ValidationError:
         raise typer.BadParameter("must be a size such as 500MB or 20GiB") from None
+
+
+def _named(text: str) -> "tuple[RepoRef, str | None]":
+    """A repository, and the revision behind the @; a commit hash in the one spelling that is kept."""
+    from hfproxy.upstream.refs import BadReference, RepoRef, is_commit_hash
+
+    name, at, revision = text.partition("@")
+    if at and not revision:
+        raise typer.BadParameter(f"{text!r} names no revision behind its @")
+    try:
+        repo = RepoRef.parse_printed(name)
+    except BadReference as error:
+        raise typer.BadParameter(str(error)) from None
+    return repo, (revision.lower() if is_commit_hash(revision) else revision) or None
 
 
 def _time(text: str) -> timedelta:
@@ -61,12 +82,15 @@ def list_repositories(as_json: Json = False) -> None:
 
     found = _with_store(lambda _, database: upkeep.repositories(database))
     if as_json:
-        rows = [{"repo": repo, "files": files, "bytes": size} for repo, files, size in found]
+        rows = [
+            {"repo": each.repo, "files": each.files, "bytes": each.size_bytes, "pinned": each.pins} for each in found
+        ]
         sys.stdout.write(json.dumps(rows) + "\n")
         return
-    table = Table("repository", "files", "bytes", box=None, pad_edge=False)
-    for repo, files, size in found:
-        table.add_row(repo, str(files), _human(size))
+    table = Table("repository", "files", "bytes", "pinned", box=None, pad_edge=False)
+    for each in found:
+        pins = ", ".join(revision or "all" for revision in each.pins)
+        table.add_row(each.repo, str(each.files), _human(each.size_bytes), pins)
     out.print(table)
 
 
@@ -91,6 +115,30 @@ def show(
 
 
 @app.command()
+def pin(name: Named) -> None:
+    """Keep what is known of a repository, now and later, from being evicted; a running gateway follows in a second.
+
+    A branch or tag is followed: what it leaves behind may go.
+    """
+    from hfproxy.storage import pins
+
+    repo, revision = _named(name)
+    _with_store(lambda _, database: pins.pin(database, str(repo.folded), revision or pins.ALL))
+    out.print(f"{name} is pinned.", highlight=False)
+
+
+@app.command()
+def unpin(name: Named) -> None:
+    """Let a pinned repository be evicted again."""
+    from hfproxy.storage import pins
+
+    repo, revision = _named(name)
+    if not _with_store(lambda _, database: pins.unpin(database, str(repo.folded), revision or pins.ALL)):
+        fail(f"{name} is not pinned")
+    out.print(f"{name} is not pinned any more.", highlight=False)
+
+
+@app.command()
 def prune(
     to: Annotated[
         int | None,
@@ -102,15 +150,19 @@ def prune(
     partial: Annotated[bool, typer.Option("--partial", help="Delete files that are on their way and idle.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
-    """Delete kept files; the Hub is asked for them again when somebody wants them."""
+    """Delete kept files, but for pinned ones; the Hub is asked for them again when somebody wants them."""
     from hfproxy.features.files import upkeep
+    from hfproxy.storage.pins import pinned_keys
 
     if to is None and unused_for is None and not partial:
         raise typer.BadParameter("say what to delete: --to, --unused-for or --partial")
     unused_s = unused_for.total_seconds() if unused_for is not None else None
-    gone = _with_store(
-        lambda blobs, _: upkeep.prune(blobs, to_bytes=to, unused_s=unused_s, partial=partial, dry=dry_run)
-    )
+
+    async def work(blobs: "BlobStore", database: "Database") -> "list[BlobInfo]":
+        pinned = await pinned_keys(database)
+        return await upkeep.prune(blobs, pinned=pinned, to_bytes=to, unused_s=unused_s, partial=partial, dry=dry_run)
+
+    gone = _with_store(work)
     verb = "would go" if dry_run else "are gone"
     out.print(f"{len(gone)} files {verb}, {_human(sum(info.size_bytes for info in gone))}", highlight=False)
 

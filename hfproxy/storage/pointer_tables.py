@@ -49,3 +49,13 @@ ANSWERS = Table(
     Column("body", LargeBinary(), nullable=False),
     Column("said_at_s", Float(53), nullable=False),
 )
+
+PINS = Table(
+    "kept_pins",
+    METADATA,
+    Column("repo", String(120), nullable=False),
+    Column("revision", String(), nullable=False),
+    Column("commit_hash", String(40)),
+    Column("pinned_at_s", Float(53), nullable=False),
+    PrimaryKeyConstraint("repo", "revision"),
+)

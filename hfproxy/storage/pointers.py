@@ -98,6 +98,8 @@ class Pointers:
         self._unwritten: dict[tuple[str, ...], tuple[Any, dict[str, Any]]] = {}
         self._turn = asyncio.Lock()
         self._generations: dict[str, int] = {}
+        self.notes = 0
+        """Counts what was brought to the database, for those who would look there again."""
 
     def known_revision(self, repo: str, revision: str) -> Pointer | None:
         """Where a revision pointed, if that is in memory."""
@@ -199,6 +201,7 @@ class Pointers:
                         rows = [row for of, row in noted.values() if of is table]
                         if rows:
                             await connection.execute(upsert(connection, table), rows)
+                self.notes += 1
             except StorageUnavailable as error:
                 # It is remembered in memory, and can be asked for again.
                 log.warning("pointers.unwritten", reason=error.detail, count=len(noted))

@@ -87,6 +87,14 @@ class RepoRef:
         namespace = check_name(owner[0], what="owner") if owner else None
         return cls(repo_type, namespace, check_name(name))
 
+    @classmethod
+    def parse_printed(cls, text: str) -> Self:
+        """From what `str()` prints: `acme/demo`, `datasets/acme/demo`. Raises BadReference."""
+        first, _, rest = text.partition("/")
+        if rest and first in {repo_type.api_segment for repo_type in RepoType}:
+            return cls.parse(RepoType.parse(first), rest)
+        return cls.parse(RepoType.MODEL, text)
+
     @property
     def repo_id(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name

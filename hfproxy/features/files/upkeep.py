@@ -1,13 +1,14 @@
 """Looking after what is kept: counted, listed by repository, checked against its hashes, made smaller."""
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Container
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
 from hfproxy.storage.blobs import BlobBusy, BlobInfo, BlobKey, BlobStore, begin_digest
 from hfproxy.storage.database import Database
+from hfproxy.storage.pins import all_pins
 from hfproxy.storage.pointer_tables import FILES
 
 _CHUNK_BYTES = 4 * 1024**2
@@ -21,6 +22,16 @@ class Stats:
     complete_bytes: int
     partial: int
     partial_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRepository:
+    """A repository with its different files, in numbers; `pins` are its pinned revisions, `""` for all of it."""
+
+    repo: str
+    files: int
+    size_bytes: int
+    pins: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +52,24 @@ async def stats(blobs: BlobStore) -> Stats:
     return Stats(len(whole), sum(whole), len(partly), sum(partly))
 
 
-async def repositories(database: Database) -> list[tuple[str, int, int]]:
-    """Each repository of which a file is known, with how many files and the bytes they have, largest first."""
-    count, size = func.count(func.distinct(FILES.c.etag)), func.coalesce(func.sum(FILES.c.size_bytes), 0)
+async def repositories(database: Database) -> list[KnownRepository]:
+    """Each repository of which a file is known or that is pinned, largest first."""
+    different = (
+        select(FILES.c.repo, FILES.c.etag, func.max(FILES.c.size_bytes).label("size_bytes"))
+        .where(FILES.c.etag.is_not(None))
+        .group_by(FILES.c.repo, FILES.c.etag)
+        .subquery()
+    )
     async with database.reading() as connection:
         rows = await connection.execute(
-            select(FILES.c.repo, count, size).where(FILES.c.etag.is_not(None)).group_by(FILES.c.repo)
+            select(different.c.repo, func.count(), func.sum(different.c.size_bytes)).group_by(different.c.repo)
         )
-        return sorted(((repo, int(files), int(total)) for repo, files, total in rows), key=lambda row: -row[2])
+        found = {repo: (int(files), int(size_bytes)) for repo, files, size_bytes in rows}
+    pinned: dict[str, list[str]] = {}
+    for pin in await all_pins(database):
+        pinned.setdefault(pin.repo, []).append(pin.revision)
+    known = [KnownRepository(repo, *found.get(repo, (0, 0)), tuple(pinned.get(repo, ()))) for repo in {*found, *pinned}]
+    return sorted(known, key=lambda each: (-each.size_bytes, each.repo))
 
 
 async def files_of(repo: str, database: Database, blobs: BlobStore) -> list[KeptFile]:
@@ -97,16 +118,25 @@ async def verify(blobs: BlobStore) -> AsyncGenerator[tuple[BlobInfo, int, bool |
 
 
 async def prune(
-    blobs: BlobStore, *, to_bytes: int | None, unused_s: float | None, partial: bool, dry: bool = False
+    blobs: BlobStore,
+    *,
+    pinned: Container[BlobKey],
+    to_bytes: int | None,
+    unused_s: float | None,
+    partial: bool,
+    dry: bool = False,
 ) -> list[BlobInfo]:
-    """Deletes the least recently used until `to_bytes` are left, what nobody used for so long, and partial blobs."""
+    """Deletes the least recently used until `to_bytes` are left, what nobody used for so long, and partial blobs.
+
+    What is pinned stays.
+    """
     found = sorted([info async for info in blobs.list()], key=lambda info: info.used_at)
     left, now = sum(info.size_bytes for info in found), time.time()
     gone = []
     for info in found:
         over = to_bytes is not None and left > to_bytes
         old = unused_s is not None and now - info.used_at.timestamp() > unused_s
-        if not (over or old or (partial and not info.complete)):
+        if not (over or old or (partial and not info.complete)) or info.key in pinned:
             continue
         try:
             if not dry and not await blobs.delete(info.key):

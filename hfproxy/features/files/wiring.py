@@ -19,6 +19,7 @@ from hfproxy.features.files.service import FileService
 from hfproxy.features.passthrough.routes import relay
 from hfproxy.keys import DATABASE, METRICS, SETTINGS, SIGHTINGS, WRITE_WATCHERS
 from hfproxy.storage.disk import disk_blobs
+from hfproxy.storage.pins import Pins
 from hfproxy.storage.pointers import kept_pointers
 from hfproxy.storage.write_behind import written_behind
 from hfproxy.upstream.client import hub_session
@@ -36,14 +37,18 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
     files, upstream, storage = settings.files, settings.upstream, settings.storage
     async with AsyncExitStack() as stack:
+        pins = Pins(app[DATABASE])
+        await pins.look()
         blobs = await stack.enter_async_context(
             disk_blobs(
                 storage.root / "blobs",
                 limit_bytes=int(storage.max_size) if storage.max_size is not None else None,
                 floor_bytes=int(storage.free_floor),
+                pinned=pins.__contains__,
             )
         )
         pointers = await stack.enter_async_context(kept_pointers(app[DATABASE]))
+        await stack.enter_async_context(pins.followed(lambda: pointers.notes))
         session = await stack.enter_async_context(
             hub_session(
                 connect_timeout=upstream.connect_timeout,

@@ -1,16 +1,19 @@
 """`hfproxy cache` tells what is kept and looks after it."""
 
+import asyncio
 import json
 import os
 import subprocess
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.integration.files.conftest import until
 from tests.support.command import hfproxy
 from tests.support.file_hub import FileHub
 from tests.support.gateway import gateway_for
+from tests.support.serving import serving
 
 
 def run(*arguments: str, root: Path) -> subprocess.CompletedProcess[str]:
@@ -41,7 +44,7 @@ async def test_what_is_kept_is_counted_listed_and_shown(root: Path) -> None:
         "partial_bytes": 0,
     }
     assert json.loads(run("cache", "list", "--json", root=root).stdout) == [
-        {"repo": "acme/demo", "files": 2, "bytes": len(CONFIG) + len(WEIGHTS)}
+        {"repo": "acme/demo", "files": 2, "bytes": len(CONFIG) + len(WEIGHTS), "pinned": []}
     ]
     shown = json.loads(run("cache", "show", "Acme/Demo", "--json", root=root).stdout)
     assert [(file["path"], file["kept"]) for file in shown] == [("config.json", "whole"), ("w.bin", "whole")]
@@ -60,9 +63,54 @@ async def test_a_damaged_file_is_found_and_goes(root: Path) -> None:
 
 async def test_pruning_takes_the_least_recently_used(root: Path) -> None:
     assert run("cache", "prune", root=root).returncode == 2
+    assert run("cache", "prune", "--to", "1", "--unused-for", "soon", root=root).returncode == 2
     [large] = [file for file in (root / "blobs/complete/sha256").rglob("*") if file.is_file()]
     os.utime(large, (0, 0))
     assert "1 files would go" in run("cache", "prune", "--to", "1MB", "--dry-run", root=root).stdout
     assert large.exists()
     assert "1 files are gone" in run("cache", "prune", "--to", "1MB", root=root).stdout
     assert not large.exists()
+
+
+async def test_what_is_pinned_is_not_pruned_until_it_is_unpinned(root: Path) -> None:
+    assert run("cache", "unpin", "acme/demo", root=root).returncode == 1
+    assert run("cache", "pin", "acme/../demo", root=root).returncode == 2
+    assert run("cache", "pin", "Acme/Demo@main", root=root).returncode == 0
+    assert run("cache", "pin", "datasets/acme/later", root=root).returncode == 0
+    listed = json.loads(run("cache", "list", "--json", root=root).stdout)
+    assert [(each["repo"], each["files"], each["pinned"]) for each in listed] == [
+        ("acme/demo", 2, ["main"]),
+        ("datasets/acme/later", 0, [""]),
+    ]
+    assert "0 files are gone" in run("cache", "prune", "--to", "0", root=root).stdout
+    assert run("cache", "unpin", "acme/demo@main", root=root).returncode == 0
+    assert "2 files are gone" in run("cache", "prune", "--to", "0", root=root).stdout
+
+
+async def test_a_running_gateway_evicts_around_what_is_pinned_meanwhile(hub: FileHub, tmp_path: Path) -> None:
+    pinned, other, last = (os.urandom(1024**2) for _ in range(3))
+    keys = [
+        hub.add("w.bin", pinned, repo="acme/pinned"),
+        hub.add("w.bin", other, repo="acme/other"),
+        hub.add("w.bin", last, repo="acme/last"),
+    ]
+    places = [tmp_path / "kept/blobs/complete/sha256" / key.digest[:2] / key.digest[2:4] / key.digest for key in keys]
+    settings = {"HFPROXY_STORAGE__MAX_SIZE": "2500000", "HFPROXY_STORAGE__FREE_FLOOR": "0", "HF_ENDPOINT": hub.url}
+    async with serving(tmp_path, **settings) as gateway, aiohttp.ClientSession() as http:
+
+        async def fetch(repo: str, place: Path) -> None:
+            async with http.get(f"{gateway.url}/acme/{repo}/resolve/main/w.bin") as answer:
+                assert len(await answer.read()) == 1024**2
+            await until(place.exists)
+
+        def pinned_blobs() -> list[int]:
+            return [event["blobs"] for event in gateway.events() if event["event"] == "pins.changed"]
+
+        await fetch("pinned", places[0])
+        await fetch("other", places[1])
+        done = await asyncio.to_thread(run, "cache", "pin", "acme/pinned", root=tmp_path / "kept")
+        assert done.returncode == 0, done.stderr
+        await until(lambda: pinned_blobs() == [1])
+        await fetch("last", places[2])
+        await until(lambda: not places[1].exists())
+        assert places[0].exists()
