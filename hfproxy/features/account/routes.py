@@ -20,4 +20,4 @@ async def show_account(request: web.Request) -> Account:
     It is the one behind the configured token, or the caller's own for a caller who sends a Hub token.
     """
     answer = await request.app[HUB].call("GET", "/api/whoami-v2", credential=request[ACTING])
-    return Account.model_validate(answer.read_as(Whoami).model_dump())
+    return Account.model_validate(answer.read_as(Whoami).model_dump(exclude_unset=True))

@@ -1,8 +1,13 @@
 """whoami for every kind of token, and what is said to the others."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from hfproxy.sandbox.refusals import NOT_LOGGED_IN
+from hfproxy.sandbox.server import SandboxConfig, running_sandbox
+from tests.support.gateway import gateway_for
 
 from .conftest import ALICE, ALICE_FINE, ALICE_READ, BOB, Call
 
@@ -38,3 +43,20 @@ async def test_nobody_and_a_bad_token_are_told_the_same(call: Call, token: str |
     assert answer.headers["X-Error-Message"] == NOT_LOGGED_IN
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="Authentication required", charset="UTF-8"'
     assert "X-Error-Code" not in answer.headers
+
+
+async def test_a_token_of_an_organisation_tells_the_organisation_also_through_the_gateway(tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.json"
+    robot = {"secret": "hf_of_the_lab", "name": "robot"}
+    accounts.write_text(json.dumps({"accounts": [{"name": "lab", "kind": "org", "tokens": [robot]}]}))
+    async with (
+        running_sandbox(SandboxConfig(accounts=accounts)) as sandbox,
+        gateway_for(sandbox.url, tmp_path / "data", UPSTREAM__TOKEN="hf_of_the_lab") as gateway,
+    ):
+        for url in (f"{sandbox.url}/api/whoami-v2", f"{gateway.url}/api/account"):
+            async with gateway.http.get(url, headers={"Authorization": "Bearer hf_of_the_lab"}) as answer:
+                told = await answer.json()
+            assert (told["type"], told["name"], told["email"]) == ("org", "lab", None)
+            assert not {"orgs", "auth"} & set(told)
+        made = await gateway.http.post(f"{gateway.url}/api/repo", json={"type": "model", "name": "robots-own"})
+        assert (made.status, (await made.json())["id"]) == (200, "lab/robots-own")
