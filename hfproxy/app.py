@@ -22,6 +22,7 @@ from hfproxy.features.files import wiring as files
 from hfproxy.features.metadata import wiring as metadata
 from hfproxy.features.ops import wiring as ops
 from hfproxy.features.passthrough import wiring as passthrough
+from hfproxy.features.policy import wiring as policy
 from hfproxy.features.repos import wiring as repos
 from hfproxy.features.ui import wiring as ui
 from hfproxy.keys import CHECKS, DATABASE, ERRANDS, HUB, METRICS, SETTINGS, SIGHTINGS, WRITE_WATCHERS
@@ -72,6 +73,7 @@ def create_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.append(keep_a_database)
     app.cleanup_ctx.append(speak_to_the_hub)
     access.setup(app)
+    policy.setup(app)
     audit.setup(app)
     account.setup(app)
     repos.setup(app)

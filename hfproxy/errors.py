@@ -13,6 +13,7 @@
     │   ├── HeadTooLarge            431  a line of the head is too long, or there are too many
     │   ├── CallerUnknown           401  no key, or one that we do not accept
     │   ├── CallerNotAllowed        403  a known caller without the right to do this
+    │   ├── PolicyDenied            403  a rule of this gateway's policy says no
     │   ├── CrossSiteRefused        403  a browser was sent here by somebody else's page
     │   ├── TooManyAttempts         429  too many wrong keys from one address
     │   ├── BodyStalled             408  the body stopped arriving
@@ -164,6 +165,21 @@ class CallerNotAllowed(RequestRefused):
     status = 403
     code = "CallerNotAllowed"
     title = "Not allowed for this caller"
+
+
+class PolicyDenied(RequestRefused):
+    """A rule says no; `rule` names it. Nothing was sent to the Hub."""
+
+    status = 403
+    code = "PolicyDenied"
+    title = "Not allowed by this gateway's policy"
+
+    def __init__(self, detail: str, *, rule: str, reading: bool) -> None:
+        super().__init__(detail, rule=rule)
+        if reading:
+            # `huggingface_hub` shows a refused download as a lost connection, but for missing and gated repositories
+            # (`file_download.py`, `_raise_on_head_call_error`).
+            self.hub_code = "GatedRepo"
 
 
 class CrossSiteRefused(RequestRefused):
