@@ -18,7 +18,8 @@ XET_TRANSFER = "xet"
 class Target:
     """Where the Hub sent a client, which may be any store of bytes: `methods` are what the client does there.
 
-    authorization: the header the Hub gave for that place, if any. oid, size_bytes: the object it is about.
+    authorization: the header the Hub gave for that place, if any. oid, size_bytes: the object it is about. key_id: the
+    gateway key it was asked for with, if any.
     """
 
     address: str
@@ -26,6 +27,7 @@ class Target:
     authorization: str | None = None
     oid: str | None = None
     size_bytes: int | None = None
+    key_id: str | None = None
 
 
 def without_xet(question: bytes) -> bytes:

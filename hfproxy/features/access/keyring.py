@@ -4,8 +4,10 @@ import asyncio
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
+from aiohttp import web
 
 from hfproxy.errors import StorageUnavailable
 from hfproxy.features.access.models import GatewayKey
@@ -31,6 +33,7 @@ class KeyRing:
     def __init__(self, *, store: KeyStore, clock: Clock = utc_now) -> None:
         self._store, self._clock = store, clock
         self._by_beginning: Mapping[str, Sequence[tuple[str, GatewayKey]]] = {}
+        self._by_id: Mapping[str, GatewayKey] = {}
         self._looking = asyncio.Lock()
         self._used: dict[str, datetime] = {}
         self._noted: dict[str, datetime] = {}
@@ -47,6 +50,7 @@ class KeyRing:
             for kept, key in (await self._store.all()).items():
                 found.setdefault(kept[:_BEGINNING], []).append((kept, key))
             self._by_beginning = found
+            self._by_id = {key.id: key for alike in found.values() for _, key in alike}
 
     def find(self, secret: str) -> GatewayKey | None:
         """The key of that secret if it opens anything now; a use is noted."""
@@ -56,6 +60,13 @@ class KeyRing:
                 self._used[key.id] = now
                 return key
         return None
+
+    async def opens(self, key_id: str) -> bool:
+        """Whether the key of that id opens anything now. Raises StorageUnavailable."""
+        if key_id not in self._by_id:
+            await self.look()  # it may have been made since the last look
+        key = self._by_id.get(key_id)
+        return key is not None and key.usable(self._clock())
 
     async def follow(self) -> None:
         """Looks every second, and notes what was used, until cancelled."""
@@ -83,3 +94,6 @@ class KeyRing:
         if due:
             await self._store.used(due)
             self._noted |= due
+
+
+KEY_RING: Final = web.AppKey("key_ring", KeyRing)

@@ -12,7 +12,7 @@ from hfproxy.downstream.browsers import KnownHosts, is_loopback_name
 from hfproxy.features.access.attempts import FailedAttempts
 from hfproxy.features.access.callers import AnonymousRules, Callers
 from hfproxy.features.access.identify import CALLERS
-from hfproxy.features.access.keyring import KeyRing
+from hfproxy.features.access.keyring import KEY_RING, KeyRing
 from hfproxy.features.access.real_names import REAL_NAMES, RealNames
 from hfproxy.features.access.store import KeyStore
 from hfproxy.keys import DATABASE, HUB, SETTINGS
@@ -31,6 +31,7 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
     keys = KeyRing(store=KeyStore(app[DATABASE]))
     await keys.look()
     await _refuse_by_accident(settings.server, settings.access, keys)
+    app[KEY_RING] = keys
     app[REAL_NAMES] = RealNames(hub=app[HUB])
     token = settings.upstream.token
     app[CALLERS] = Callers(

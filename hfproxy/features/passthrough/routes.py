@@ -12,6 +12,7 @@ from hfproxy.downstream.browsers import RELAYED
 from hfproxy.errors import (
     BadRequest,
     BodyStalled,
+    CallerNotAllowed,
     HubSlow,
     MethodNotAllowed,
     NotFound,
@@ -19,6 +20,7 @@ from hfproxy.errors import (
     XetUploadRefused,
 )
 from hfproxy.facts import note
+from hfproxy.features.access.keyring import KEY_RING
 from hfproxy.features.passthrough.client_body import ClientBody
 from hfproxy.features.passthrough.idle import idle_limit
 from hfproxy.features.passthrough.models import Answer, Question
@@ -89,6 +91,8 @@ async def use_ticket(request: web.Request) -> web.StreamResponse:
     if request.method not in target.methods:
         allowed = ", ".join(target.methods)
         raise MethodNotAllowed(f"use {allowed}", headers={"Allow": allowed})
+    if target.key_id is not None and not await request.app[KEY_RING].opens(target.key_id):
+        raise CallerNotAllowed("the gateway key that this transfer was begun with has expired or was revoked")
     async with _moving(request) as (body, moved):
         question = _question(request, request.raw_path, _STORE_ROUTE, body)
         return await _send(request, request.app[RELAY].ask_store(question, target), moved)

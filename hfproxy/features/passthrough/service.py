@@ -93,7 +93,7 @@ class RelayService:
             told = CIMultiDict(rewriting.headers(question.route, streamed.headers.items()))
             if "Location" in told:
                 moved = str(url.join(URL(streamed.headers["Location"], encoded=True)))
-                told["Location"] = rewriting.ticket(Target(moved, target.methods))
+                told["Location"] = rewriting.ticket(Target(moved, target.methods, key_id=target.key_id))
             yield Answer(streamed.status, streamed.reason, told, streamed.chunks())
 
     @asynccontextmanager
@@ -227,12 +227,18 @@ class RelayService:
         return headers
 
     def _rewriting(self, question: Question) -> Rewriting:
+        asks = question.caller
+
+        def ticket(target: Target) -> str:
+            held = replace(target, key_id=asks.id) if asks.kind == "key" else target
+            return f"{question.base}{TICKET_PATH}{self._tickets.issue(held)}"
+
         return Rewriting(
             base=question.base,
             prefix=question.prefix,
             upstream_prefix=self._upstream_prefix,
             addresses=self._addresses,
-            ticket=lambda target: f"{question.base}{TICKET_PATH}{self._tickets.issue(target)}",
+            ticket=ticket,
         )
 
     async def _tell(self, question: Question, status: int | None) -> None:

@@ -1,5 +1,6 @@
 """What the relay makes of the Hub's answers, in front of the sandbox: rights, tickets, codes, redirects."""
 
+import asyncio
 import hashlib
 import json
 from base64 import b64encode
@@ -12,6 +13,7 @@ import aiohttp
 import pytest
 
 from hfproxy.sandbox.server import Sandbox, SandboxConfig, running_sandbox
+from tests.integration.access.test_callers import keys_of, make_key
 from tests.support.gateway import Gateway, gateway_for
 
 ALICE = {"Authorization": "Bearer hf_sandbox_alice"}
@@ -194,3 +196,29 @@ async def test_git_sends_its_token_as_a_password(road: Road) -> None:
     response, raw = await road.ask("GET", "/api/whoami-v2", headers=basic)
     assert response.status == 200
     assert b'"alice"' in raw
+
+
+async def test_a_revoked_key_takes_its_tickets_along_and_no_others(road: Road, tmp_path: Path) -> None:
+    await upload(road)
+    secret = await make_key(tmp_path, "short")
+
+    async def ticket(headers: dict[str, str]) -> str:
+        status, told = await road.batch("download", headers)
+        assert status == 200
+        return str(told["objects"][0]["actions"]["download"]["href"])
+
+    async def status_of(url: str) -> int:
+        async with road.gateway.http.get(url) as response:
+            await response.read()
+            return response.status
+
+    of_the_key, of_alice = await ticket({"Authorization": f"Bearer {secret}"}), await ticket(ALICE)
+    assert await status_of(of_the_key) == await status_of(of_alice) == 200
+    async with keys_of(tmp_path) as keys:
+        await keys.revoke("short")
+    async with asyncio.timeout(30):
+        while await status_of(of_the_key) == 200:  # noqa: ASYNC110 - another process may have revoked it
+            await asyncio.sleep(0.1)
+    async with road.gateway.http.get(of_the_key) as response:
+        assert (response.status, (await response.json(content_type=None))["code"]) == (403, "CallerNotAllowed")
+    assert await status_of(of_alice) == 200
