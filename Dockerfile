@@ -14,7 +14,7 @@ RUN if [ -s ca.pem ]; then export PIP_CERT=/build/ca.pem SSL_CERT_FILE=/build/ca
  && python3 -m venv /opt/uv \
  && /opt/uv/bin/python -m pip install --quiet --disable-pip-version-check --no-cache-dir "uv==${UV_VERSION}" \
  && UV_PROJECT_ENVIRONMENT=/build/.venv /opt/uv/bin/uv sync --frozen --quiet --only-group build \
- && UV_PROJECT_ENVIRONMENT=/hfproxy/.venv /opt/uv/bin/uv sync --frozen --quiet --no-default-groups --no-install-project
+ && UV_PROJECT_ENVIRONMENT=/hfproxy/.venv /opt/uv/bin/uv sync --frozen --quiet --no-default-groups --extra postgres --extra s3 --no-install-project
 COPY README.md LICENSE ./
 COPY hfproxy hfproxy
 RUN .venv/bin/python -m hatchling build --target wheel --directory dist \

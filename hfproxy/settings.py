@@ -46,6 +46,22 @@ def _check_database(url: SecretStr | None) -> SecretStr | None:
     return url
 
 
+def _check_bucket(text: str | None) -> str | None:
+    """A bucket's URL; without one, blobs lie on the disk."""
+    if text is None:
+        return None
+    url = urlsplit(text)
+    if url.scheme != "s3" or not re.fullmatch(r"[A-Za-z0-9._-]+", url.netloc) or url.query or url.fragment:
+        raise ValueError("must be a bucket such as s3://bucket or s3://bucket/prefix")
+    return text.rstrip("/")
+
+
+def _check_http(text: str | None) -> str | None:
+    if text is not None and (urlsplit(text).scheme not in {"http", "https"} or not urlsplit(text).hostname):
+        raise ValueError("must be a URL such as https://s3.example.com")
+    return text.rstrip("/") if text is not None else None
+
+
 def _check_prefix(text: str) -> str:
     """A path that begins with a slash and does not end with one, or nothing."""
     text = text.rstrip("/")
@@ -209,6 +225,26 @@ class StorageSettings(Group):
         ByteSize(2 * 1024**3),
         description="Room on the disk that kept files leave to others; where less is free, they go",
     )
+    blobs: Annotated[str | None, AfterValidator(_check_bucket)] = Field(
+        None,
+        description="A bucket for kept files, s3://bucket/prefix, that gateways with one PostgreSQL may share; "
+        "unset: the folder",
+    )
+    s3_endpoint: Annotated[str | None, AfterValidator(_check_http)] = Field(
+        None, description="URL of an S3-compatible server; unset: AWS_ENDPOINT_URL, or Amazon's"
+    )
+    s3_region: str | None = Field(None, description="Its region; unset: AWS_REGION, or us-east-1")
+    s3_access_key: SecretStr | None = Field(
+        None, description="Access key; unset: AWS_ACCESS_KEY_ID, ~/.aws/credentials, or the machine's own role"
+    )
+    s3_secret_key: SecretStr | None = Field(None, description="Secret key that belongs to it")
+    s3_ca: PemPath | None = Field(
+        None, description="A file of certificates (PEM) to trust beside the system's for that server"
+    )
+    s3_block_size: ByteSize = Field(
+        ByteSize(4 * 1024**2), ge=64 * 1024, description="Size of the objects that files are kept in"
+    )
+    s3_memory: ByteSize = Field(ByteSize(64 * 1024**2), description="Memory for what was last read from the bucket")
 
 
 class FilesSettings(Group):

@@ -196,14 +196,14 @@ async def _verify(blobs: "BlobStore") -> list[str]:
 def _with_store(work: "Callable[[BlobStore, Database], Awaitable[T]]") -> T:
     """The outcome of some work on the store and the database that the settings name."""
     from hfproxy.storage.blobs import BlobProblem
-    from hfproxy.storage.disk import disk_blobs
     from hfproxy.storage.opening import open_database
+    from hfproxy.storage.stores import kept_blobs
 
     storage = read_settings().settings.storage
     url = storage.database.get_secret_value() if storage.database is not None else None
 
     async def run() -> T:
-        async with open_database(storage.root, url) as database, disk_blobs(storage.root / "blobs") as blobs:
+        async with open_database(storage.root, url) as database, kept_blobs(storage, database) as blobs:
             return await work(blobs, database)
 
     try:

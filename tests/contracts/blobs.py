@@ -257,8 +257,7 @@ class BlobStoreContract:
             writing = asyncio.create_task(partial.write(0, content[: 2 * store.block_size_bytes]))
             await asyncio.sleep(0)
             writing.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await writing
+            await asyncio.gather(writing, return_exceptions=True)  # it may have ended before
             there = partial.ready_until(0)
             assert await partial.read(0, there) == content[:there]
             await partial.write(there, content[there:])

@@ -18,9 +18,9 @@ from hfproxy.features.files.routes import FILES, RELAY_FILE, answer_file
 from hfproxy.features.files.service import FileService
 from hfproxy.features.passthrough.routes import relay
 from hfproxy.keys import DATABASE, METRICS, SETTINGS, SIGHTINGS, WRITE_WATCHERS
-from hfproxy.storage.disk import disk_blobs
 from hfproxy.storage.pins import Pins
 from hfproxy.storage.pointers import kept_pointers
+from hfproxy.storage.stores import kept_blobs
 from hfproxy.storage.write_behind import written_behind
 from hfproxy.upstream.client import hub_session
 from hfproxy.upstream.downloads import HubFiles
@@ -40,8 +40,9 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
         pins = Pins(app[DATABASE])
         await pins.look()
         blobs = await stack.enter_async_context(
-            disk_blobs(
-                storage.root / "blobs",
+            kept_blobs(
+                storage,
+                app[DATABASE],
                 limit_bytes=int(storage.max_size) if storage.max_size is not None else None,
                 floor_bytes=int(storage.free_floor),
                 pinned=pins.__contains__,
