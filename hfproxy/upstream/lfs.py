@@ -12,6 +12,7 @@ from typing import Any
 from hfproxy.upstream.addresses import HubAddresses
 
 XET_TRANSFER = "xet"
+_GATEWAYS_OWN = "/-/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,9 @@ def _rewrite_action(
         "size_bytes": size if isinstance(size, int) else None,
     }
 
-    if path is not None and authorization is None and (name != "upload" or xet):
+    # Where the Hub is a gateway too, a ticket of its own is no path that we could answer.
+    is_ticket = path is not None and path.startswith(_GATEWAYS_OWN)
+    if path is not None and not is_ticket and authorization is None and (name != "upload" or xet):
         action["href"] = base + path
         # git-lfs sends its credentials only where an object does not call itself authenticated (`tq/verify.go`).
         lfs_object.pop("authenticated", None)

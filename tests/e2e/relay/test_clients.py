@@ -60,6 +60,14 @@ async def test_files_go_up_and_down_under_a_path_prefix(
     await _transfer(newest_client, f"{gateway.url}{PREFIX}", tmp_path)
 
 
+async def test_files_go_up_and_down_through_one_gateway_behind_another(
+    newest_client: Client, gateway: Gateway, tmp_path: Path
+) -> None:
+    site = {"UPSTREAM__TOKEN": "", "SERVER__HOST": GATE}
+    async with gateway_for(f"{gateway.url}{PREFIX}", tmp_path / "site", **site) as nearest:
+        await _transfer(newest_client, nearest.url, tmp_path)
+
+
 @pytest.mark.parametrize("prefix", ["", PREFIX])
 async def test_a_listing_is_read_over_all_its_pages(newest_client: Client, prefix: str, tmp_path: Path) -> None:
     async with (
