@@ -25,6 +25,7 @@ from hfproxy.features.passthrough import wiring as passthrough
 from hfproxy.features.policy import wiring as policy
 from hfproxy.features.repos import wiring as repos
 from hfproxy.features.ui import wiring as ui
+from hfproxy.features.webhooks import wiring as webhooks
 from hfproxy.keys import CHECKS, DATABASE, ERRANDS, HUB, METRICS, SETTINGS, SIGHTINGS, WRITE_WATCHERS
 from hfproxy.metrics import Metrics
 from hfproxy.settings import Settings
@@ -79,6 +80,7 @@ def create_app(settings: Settings) -> web.Application:
     repos.setup(app)
     files.setup(app)
     metadata.setup(app)
+    webhooks.setup(app)
     ops.setup(app)
     ui.setup(app)
     passthrough.setup(app)  # the last feature: it takes what nobody else takes

@@ -42,6 +42,7 @@ EVENTS = {
     "blobs.unwritten": "The database did not take what there was to note of the bucket; it is tried again",
     "blob.corrupt": "A kept file was not what its name says; it was deleted and fetched again",
     "sandbox.failed": "A fault of the built-in Hub's while answering; the traceback is with it",
+    "webhook.taken": "A webhook of the Hub told of a write elsewhere; what is known of `repos` was forgotten",
     "webhook.dropped": "The built-in Hub had too many webhook calls waiting and let one go",
     "webhook.undelivered": "A webhook of the built-in Hub did not take its call, however often it was tried",
     "audit.outcome_lost": "A write was sent to the Hub, but its outcome could not be kept; `write_id` is in the trail",

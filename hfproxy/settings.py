@@ -187,6 +187,9 @@ class UpstreamSettings(Group):
         "https://huggingface.co", description="The Hub to speak to, or `sandbox` for the built-in one"
     )
     token: SecretStr | None = Field(None, description="The Hub token the gateway acts with")
+    webhook_secret: SecretStr | None = Field(
+        None, description="Secret of the Hub's webhooks that call /-/webhooks/hub; unset: that address takes nothing"
+    )
     ca: PemPath | None = Field(
         None,
         description="A file or folder of certificates (PEM) to trust beside certifi's bundle (SSL_CERT_FILE works too)",

@@ -71,12 +71,18 @@ Handled = Callable[..., Awaitable[BaseModel | web.StreamResponse]]
 
 
 def endpoint(
-    *, role: Role, raises: Iterable[type[ProxyError]] = (), produces: str = JSON_TYPE, always: bool = False
+    *,
+    role: Role,
+    raises: Iterable[type[ProxyError]] = (),
+    produces: str = JSON_TYPE,
+    always: bool = False,
+    admit: Callable[[web.Request], None] | None = None,
 ) -> Callable[[Handled], EndpointHandler]:
     """Makes a typed function a handler for callers who have `role`.
 
     raises: the problems it documents, beside those that follow from what it takes. always: it is answered even when
-    the gateway refuses others for want of room (health, metrics).
+    the gateway refuses others for want of room (health, metrics). admit: raises where a call that no role speaks for
+    is not to be read at all.
     """
 
     def decorate(function: Handled) -> EndpointHandler:
@@ -85,6 +91,8 @@ def endpoint(
         @wraps(function)
         async def handler(request: web.Request) -> web.StreamResponse:
             require(request[CALLER], role)
+            if admit is not None:
+                admit(request)
             answer = await function(request, **await _arguments(request, operation))
             return answer if isinstance(answer, web.StreamResponse) else json_answer(answer)
 

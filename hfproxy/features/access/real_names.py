@@ -32,6 +32,12 @@ class RealNames:
         for ref in refs:
             require_repos(caller, Role.READER, await self._real(ref, credential))
 
+    def forget(self, *refs: RepoRef) -> None:
+        """Forgets where these names lead: somebody wrote to them, and may have moved one."""
+        changed = {ref.folded for ref in refs}
+        for key in [key for key in self._known if key[1] in changed]:
+            del self._known[key]
+
     async def _real(self, ref: RepoRef, credential: Credential) -> RepoRef:
         key, now = (credential, ref.folded), monotonic()
         known = self._known.get(key)

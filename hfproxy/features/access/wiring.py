@@ -15,10 +15,11 @@ from hfproxy.features.access.identify import CALLERS
 from hfproxy.features.access.keyring import KEY_RING, KeyRing
 from hfproxy.features.access.real_names import REAL_NAMES, RealNames
 from hfproxy.features.access.store import KeyStore
-from hfproxy.keys import DATABASE, HUB, SETTINGS
+from hfproxy.keys import DATABASE, HUB, SETTINGS, WRITE_WATCHERS
 from hfproxy.settings import AccessSettings, ServerSettings
 from hfproxy.starting import CannotStart
 from hfproxy.upstream.credentials import NOBODY, Credential
+from hfproxy.writes import Written
 
 
 class OpenToAll(CannotStart):
@@ -32,7 +33,12 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
     await keys.look()
     await _refuse_by_accident(settings.server, settings.access, keys)
     app[KEY_RING] = keys
-    app[REAL_NAMES] = RealNames(hub=app[HUB])
+    names = app[REAL_NAMES] = RealNames(hub=app[HUB])
+
+    async def forget_what_was_written(written: Written) -> None:
+        names.forget(*written.route.repos)
+
+    app[WRITE_WATCHERS].append(forget_what_was_written)
     token = settings.upstream.token
     app[CALLERS] = Callers(
         keys=keys,
