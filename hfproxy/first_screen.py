@@ -43,12 +43,13 @@ def sandbox_screen(console: Console, sandbox: "Sandbox") -> None:
         console,
         f"hfproxy {__version__}: a sandbox Hub",
         {
-            "Listening": f"[bold cyan]{sandbox.url}[/]  [dim](its CDN: {sandbox.cdn_url})[/]",
+            "Listening": f"[bold cyan]{sandbox.url}[/]  "
+            f"[dim](its CDN: {sandbox.cdn_url}, its Xet store: {sandbox.cas_url})[/]",
             "Tokens": "hf_sandbox_alice (write), hf_sandbox_alice_read, hf_sandbox_bob, …",
         },
         [
             *([f"export SSL_CERT_FILE={sandbox.authority}"] if sandbox.authority else []),
-            f"export HF_ENDPOINT={sandbox.url} HF_TOKEN=hf_sandbox_alice HF_HUB_DISABLE_XET=1",
+            f"export HF_ENDPOINT={sandbox.url} HF_TOKEN=hf_sandbox_alice",
             "hf auth whoami",
             "hf repos create demo",
         ],

@@ -41,9 +41,9 @@ def sandbox(
     ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Speak HTTPS with this certificate …")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="… and this key.")] = None,
-    announce_xet: Annotated[
-        bool, typer.Option(help="Offer large files by Xet, as the Hub does; there is no Xet store behind the offer.")
-    ] = False,
+    cas_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of its Xet store; 0 takes a free one.")] = 0,
+    xet: Annotated[bool, typer.Option(help="Offer and take large files by Xet, as the Hub does.")] = True,
+    xet_tokens_last: Annotated[int, typer.Option(min=1, help="Seconds that a token for Xet is good for.")] = 3600,
     multipart_from: Annotated[int, typer.Option(min=1, help="Bytes from which uploads come in parts.")] = 100_000_000,
     part_size: Annotated[int, typer.Option(min=1, help="Bytes of a part.")] = 20_000_000,
 ) -> None:
@@ -68,6 +68,7 @@ def sandbox(
         host=host,
         port=port,
         cdn_port=cdn_port,
+        cas_port=cas_port,
         data=data,
         seed=_seed(seed),
         accounts=accounts,
@@ -77,7 +78,8 @@ def sandbox(
         troubles=tuple(_trouble(text) for text in trouble or ()),
         tls=_kind(tls),
         certificate=_pair(tls_cert, tls_key),
-        announces_xet=announce_xet,
+        xet=xet,
+        xet_tokens_last_s=xet_tokens_last,
         multipart_from_bytes=multipart_from,
         part_bytes=part_size,
     )

@@ -5,13 +5,14 @@ stores do. Its etag of an object is its own (contract section 4.2 B).
 """
 
 import hashlib
-import html
 from typing import Final
 from urllib.parse import unquote
 
 from aiohttp import web
 
 from .answers import preflight
+from .cas.transfer import GRANTED, XORBS, send_xorb, take_xorb
+from .cdn_refusals import CdnRefusal
 from .hub import Hub
 from .record import Asked
 from .refusals import Refusal
@@ -22,14 +23,6 @@ from .uploads import BadUpload
 
 _OBJECTS: Final = "/repos"
 _UPLOADS: Final = "/incoming"
-
-
-class CdnRefusal(Exception):
-    """An answer in XML, as object stores give it."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
 
 
 def download_url(hub: Hub, repo_oid: str, oid: str, disposition: str) -> str:
@@ -44,8 +37,13 @@ def upload_url(hub: Hub, upload_id: str, oid: str, number: int) -> str:
     return hub.cdn_url + hub.signer.sign("PUT", f"{_UPLOADS}/{oid}", query)
 
 
-def cdn_etag(oid: str) -> str:
-    """What the CDN calls an object: 64 hex digits that are not its sha256, a trap for those who do not look."""
+def cdn_etag(hub: Hub, oid: str) -> str:
+    """What the CDN calls an object: its Xet hash, or 64 other hex digits that are not its sha256.
+
+    A trap for those who do not look.
+    """
+    if file := hub.cas.store.by_sha256(oid):
+        return f'"{file.name}"'
     return f'"{hashlib.sha256(f"cdn {oid}".encode()).hexdigest()}"'
 
 
@@ -71,7 +69,7 @@ class Cdn:
                 self._hub.troubles, request, "cdn", lambda: self._told(request, raw_path, raw_query)
             )
         except Refusal as refusal:
-            answer = _xml(CdnRefusal(refusal.status, "Trouble", refusal.message))
+            answer = CdnRefusal(refusal.status, "Trouble", refusal.message).answer()
             answer.headers.update(refusal.headers)
         asked.status = answer.status
         return answer
@@ -80,7 +78,7 @@ class Cdn:
         try:
             return await self._handle(request, raw_path, raw_query)
         except CdnRefusal as refusal:
-            return _xml(refusal)
+            return refusal.answer()
 
     async def _handle(self, request: web.Request, raw_path: str, raw_query: str) -> web.StreamResponse:
         if request.method == "OPTIONS":
@@ -94,6 +92,10 @@ class Cdn:
             raise CdnRefusal(403, "SignatureDoesNotMatch", "The request signature does not match") from None
         except Expired:
             raise CdnRefusal(403, "AccessDenied", "Request has expired") from None
+        if raw_path.startswith(XORBS):
+            return await send_xorb(self._hub, request, raw_path, query)
+        if raw_path.startswith(GRANTED):
+            return await take_xorb(self._hub, request, raw_path)
         if method == "GET":
             return await self._download(request, raw_path, query)
         return await self._upload(request, query)
@@ -103,7 +105,11 @@ class Cdn:
         size_bytes = self._hub.objects.size_bytes(oid)
         if size_bytes is None:
             raise CdnRefusal(404, "NoSuchKey", "The specified key does not exist.")
-        content = Content(cdn_etag(oid), query["response-content-type"], size_bytes, path=self._hub.objects.path(oid))
+        objects, named = self._hub.objects, (cdn_etag(self._hub, oid), query["response-content-type"], size_bytes)
+        whole = objects.is_whole(oid)
+        content = (
+            Content(*named, path=objects.path(oid)) if whole else Content(*named, opened=lambda: objects.open(oid))
+        )
         headers = {
             "Content-Disposition": query["response-content-disposition"],
             "Cache-Control": "public, max-age=31536000",
@@ -122,11 +128,3 @@ class Cdn:
         except BadUpload as error:
             raise CdnRefusal(400, "InvalidRequest", str(error)) from None
         return web.Response(headers={"ETag": f'"{etag}"', "Access-Control-Expose-Headers": "ETag"})
-
-
-def _xml(refusal: CdnRefusal) -> web.Response:
-    body = (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>{refusal.code}</Code><Message>{html.escape(refusal.message)}</Message></Error>"
-    )
-    return web.Response(status=refusal.status, body=body.encode(), headers={"Content-Type": "application/xml"})

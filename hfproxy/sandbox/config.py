@@ -28,6 +28,8 @@ class SandboxConfig:
     port: int = 0
     """0 takes any free port."""
     cdn_port: int = 0
+    cas_port: int = 0
+    """The port of the Xet store, an origin of its own under the CDN's host name."""
     cdn_name: str = "localhost"
     """The CDN's public host name: another origin than the Hub's, as in real life."""
     data: Path | None = None
@@ -52,7 +54,9 @@ class SandboxConfig:
     """HTTPS with a certificate that the sandbox makes, as it should be or wrong in one way."""
     certificate: tuple[Path, Path] | None = None
     """HTTPS with this certificate and key; wins over `tls`."""
-    announces_xet: bool = False
-    """Whether large files are offered by Xet, as on the Hub; there is no Xet store behind the offer."""
+    xet: bool = True
+    """Whether large files are offered, and taken, by Xet."""
+    xet_tokens_last_s: int = 3600
+    """How long a token for the Xet store is good for."""
     troubles: tuple[Trouble, ...] = ()
     """What goes wrong from the start; `Hub.troubles` changes it."""

@@ -128,7 +128,7 @@ class Description:
             "lastModified": iso(record.updated_at),
             "usedStorage": sum(lfs.size_bytes for lfs in record.lfs.values()),
             "key": "",
-            "xetEnabled": False,
+            "xetEnabled": self._hub.config.xet,
             "spaces": [],
             "childrenModelCount": 0,
             "inferenceProviderMapping": [],
@@ -212,7 +212,8 @@ class Description:
             return safetensors.header_of_bytes(self._repo.history.read(entry.oid))
         if not self._hub.objects.has(entry.pointer.oid):
             return None
-        return safetensors.header_of_file(self._hub.objects.path(entry.pointer.oid))
+        with self._hub.objects.open(entry.pointer.oid) as file:
+            return safetensors.header_of_file(file)
 
     def _read_securityStatus(self) -> dict[str, Any]:  # noqa: N802 - the Hub's spelling
         return {"scansDone": True, "filesWithIssues": []}

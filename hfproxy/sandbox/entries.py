@@ -1,12 +1,11 @@
 """Files and folders as tree and paths-info tell them. Source: contract section 3.3."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .history import Change, Entry
 from .repository import Repository
 from .whoami import iso
-from .xet import xet_hash
 
 # What somebody who has not been let in sees in place of a large file's hash (contract section 1.4).
 REDACTED = "*" * 64
@@ -19,17 +18,25 @@ SCANNED = {
 
 
 def described(
-    repo: Repository, commit_hash: str, entries: Sequence[Entry], *, expand: bool, redacted: bool, xet: bool = False
+    repo: Repository,
+    commit_hash: str,
+    entries: Sequence[Entry],
+    *,
+    expand: bool,
+    redacted: bool,
+    xet_hashes: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """The entries of one commit; `expand` adds the last commit of each and what a scan of the files says.
 
-    xet: whether large files are announced by their Xet hashes too.
+    xet_hashes: of the large files that are offered by Xet, by sha256.
     """
     last = repo.history.last_changes(commit_hash, [entry.path for entry in entries]) if expand else {}
-    return [_described(entry, last.get(entry.path), expand, redacted, xet) for entry in entries]
+    return [_described(entry, last.get(entry.path), expand, redacted, xet_hashes) for entry in entries]
 
 
-def _described(entry: Entry, last: Change | None, expand: bool, redacted: bool, xet: bool) -> dict[str, Any]:
+def _described(
+    entry: Entry, last: Change | None, expand: bool, redacted: bool, xet_hashes: Mapping[str, str]
+) -> dict[str, Any]:
     told: dict[str, Any] = {
         "type": "directory" if entry.is_folder else "file",
         "oid": entry.oid,
@@ -42,8 +49,8 @@ def _described(entry: Entry, last: Change | None, expand: bool, redacted: bool, 
             "size": entry.size_bytes,
             "pointerSize": entry.pointer_size_bytes,
         }
-        if xet:
-            told["xetHash"] = REDACTED if redacted else xet_hash(entry.pointer)
+        if xet_hash := xet_hashes.get(entry.pointer.oid):
+            told["xetHash"] = REDACTED if redacted else xet_hash
     if last:
         told["lastCommit"] = {"id": last.commit_hash, "title": last.title, "date": iso(last.date)}
     if expand and not entry.is_folder:

@@ -15,6 +15,9 @@ from hfproxy.upstream.refs import RepoRef, RepoType
 
 from .accounts import Account, Accounts
 from .callers import Caller
+from .cas.service import Cas
+from .cas.store import XetFile, XetStore
+from .cas.tokens import Grant, Tokens
 from .collected import KEPT_AS, Collections
 from .config import SandboxConfig
 from .delivering import Deliveries
@@ -55,23 +58,32 @@ class Hub:
     Changes of one repository are made under its `lock`, so that a commit on a branch never loses another.
     """
 
-    def __init__(self, config: SandboxConfig, ledger: Ledger, objects: LfsObjects, accounts: Accounts) -> None:
+    def __init__(self, config: SandboxConfig, ledger: Ledger, folder: Path, accounts: Accounts) -> None:
         self.config = config
         self.accounts = accounts
         self.rights = Rights(accounts)
         self.repos = Registry()
-        self.objects = objects
+        by_xet = XetStore(folder / "xet")
+        self.objects = LfsObjects(folder / "lfs", by_xet)
         self.asked = Record()
         self.url = ""
-        """The Hub's own base URL and the CDN's, known once they listen."""
+        """The Hub's own base URL, the CDN's and the Xet store's, known once they listen."""
         self.cdn_url = ""
+        self.cas_url = ""
         self.collections = Collections(ledger.text(KEPT_AS))
         self.webhooks = Webhooks(ledger.text(WEBHOOKS_KEPT_AS))
         self.deliveries = Deliveries(self._callable_webhook)
         self.pulses = Pulses()
         self.token_key = secrets.token_bytes(32)
         self.signer = Signer(secrets.token_bytes(32), lasts_s=config.signed_urls_last_s)
-        self.uploads = Uploads(objects, last_s=config.signed_urls_last_s, received=self._upload_received)
+        self.cas = Cas(
+            by_xet,
+            self.objects,
+            Tokens(self.token_key, self.now_s),
+            received=self._shard_received,
+            clock=self.now_s,
+        )
+        self.uploads = Uploads(self.objects, last_s=config.signed_urls_last_s, received=self._upload_received)
         self.downloads = Downloads()
         self.file_locks = FileLocks()
         self.troubles = Troubles(config.troubles)
@@ -85,9 +97,9 @@ class Hub:
         """A Hub with what its folder remembers; `close` it."""
         accounts = Accounts.standard(config.accounts)
         if config.data is not None:
-            return cls(config, DiskLedger(config.data), LfsObjects(config.data / "lfs"), accounts)
+            return cls(config, DiskLedger(config.data), config.data, accounts)
         folder = Path(tempfile.mkdtemp(prefix="hfproxy-sandbox-"))
-        hub = cls(config, MemoryLedger(), LfsObjects(folder), accounts)
+        hub = cls(config, MemoryLedger(), folder, accounts)
         hub._temporary = folder
         return hub
 
@@ -110,6 +122,9 @@ class Hub:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+    def now_s(self) -> float:
+        return self.now().timestamp()
 
     @asynccontextmanager
     async def lock(self, repo: Repository) -> AsyncIterator[None]:
@@ -291,6 +306,11 @@ class Hub:
         # The repository may have been deleted while its file came in.
         if any(repo is upload.repo for repo in self.repos):
             self.lfs_received(upload.repo, upload.oid, upload.size_bytes, by=upload.by)
+
+    def _shard_received(self, grant: Grant, file: XetFile) -> None:
+        repo = next((repo for repo in self.repos if repo.record.oid == grant.repo_oid), None)
+        if repo is not None:
+            self.lfs_received(repo, file.sha256, file.size_bytes, by=grant.user)
 
     def owner_of(self, repo: Repository) -> Account | None:
         return self.accounts.named(repo.owner)

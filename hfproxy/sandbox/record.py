@@ -15,7 +15,7 @@ class Asked:
     """One request: `raw_path` as it came, without the query; the body's first bytes, as far as a handler read it."""
 
     origin: str
-    """ "hub" or "cdn"."""
+    """ "hub", "cdn" or "cas"."""
     method: str
     raw_path: str
     query: str

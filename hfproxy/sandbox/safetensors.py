@@ -6,17 +6,15 @@ Source: the format's README (huggingface/safetensors); counts as `huggingface_hu
 
 import json
 from math import prod
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 LONGEST_HEADER_BYTES = 100 * 1024 * 1024
 
 
-def header_of_file(path: Path) -> dict[str, Any] | None:
-    """The header of a file on disk, without reading its tensors."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        return _parsed(file.read(length), length) if length <= LONGEST_HEADER_BYTES else None
+def header_of_file(file: BinaryIO) -> dict[str, Any] | None:
+    """The header of an open file, without reading its tensors."""
+    length = int.from_bytes(file.read(8), "little")
+    return _parsed(file.read(length), length) if length <= LONGEST_HEADER_BYTES else None
 
 
 def header_of_bytes(content: bytes) -> dict[str, Any] | None:

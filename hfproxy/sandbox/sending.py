@@ -6,7 +6,7 @@ Conditionals and ranges as RFC 9110 sections 13 and 14 say; bytes go from disk t
 import asyncio
 import secrets
 import zlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -23,7 +23,7 @@ WATCHED: Final = web.RequestKey("watched", bool)
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Bytes with a name: in memory, or a file on disk."""
+    """Bytes with a name: in memory, a file on disk, or anything that can be opened and read like one."""
 
     etag: str
     """As in the header, quotes included."""
@@ -31,9 +31,17 @@ class Content:
     size_bytes: int
     body: bytes | None = None
     path: Path | None = None
+    opened: Callable[[], BinaryIO] | None = None
 
     def __post_init__(self) -> None:
-        assert (self.body is None) != (self.path is None)
+        assert sum(each is not None for each in (self.body, self.path, self.opened)) == 1
+
+    def open(self) -> BinaryIO:
+        """What is not in memory, to read."""
+        if self.opened is not None:
+            return self.opened()
+        assert self.path is not None
+        return self.path.open("rb")
 
 
 async def send(
@@ -172,8 +180,7 @@ async def _chunks(content: Content, part: ByteRange) -> AsyncIterator[bytes]:
         for start in range(part.start, part.stop, READ_BYTES):
             yield content.body[start : min(start + READ_BYTES, part.stop)]
         return
-    assert content.path is not None
-    file = await asyncio.to_thread(content.path.open, "rb")
+    file = await asyncio.to_thread(content.open)
     try:
         await asyncio.to_thread(file.seek, part.start)
         left = part.size_bytes

@@ -1,4 +1,4 @@
-"""A sandbox Hub that listens: the Hub on one port, its CDN on another."""
+"""A sandbox Hub that listens: the Hub on one port, its CDN on another, its Xet store on a third."""
 
 import logging
 import ssl
@@ -12,6 +12,7 @@ from aiohttp import web
 from .answers import NOT_FOUND_TEXT, common_headers, kind_of_path, preflight, refusal_answer
 from .call import Call
 from .callers import NOBODY, identify
+from .cas.origin import cas_app
 from .cdn import cdn_app
 from .config import SandboxConfig
 from .hub import Hub
@@ -39,12 +40,13 @@ class Sandbox:
     hub: Hub
     url: str
     cdn_url: str
+    cas_url: str
     authority: Path | None = None
     """The file to trust, where the sandbox speaks TLS with a certificate of its own making."""
 
     @property
     def asked(self) -> Record:
-        """Every request that came in, to the Hub and to the CDN."""
+        """Every request that came in, to the Hub, the CDN and the Xet store."""
         return self.hub.asked
 
 
@@ -62,10 +64,12 @@ async def running_sandbox(config: SandboxConfig | None = None) -> AsyncIterator[
         tls, authority = _tls(hub)
         hub_port = await _listen(hub_app(hub), config.host, config.port, runners, tls)
         cdn_port = await _listen(cdn_app(hub), config.host, config.cdn_port, runners, tls)
+        cas_port = await _listen(cas_app(hub), config.host, config.cas_port, runners, tls)
         scheme = "https" if tls else "http"
         hub.url = f"{scheme}://{config.host}:{hub_port}"
         hub.cdn_url = f"{scheme}://{config.cdn_name}:{cdn_port}"
-        yield Sandbox(hub, hub.url, hub.cdn_url, authority)
+        hub.cas_url = f"{scheme}://{config.cdn_name}:{cas_port}"
+        yield Sandbox(hub, hub.url, hub.cdn_url, hub.cas_url, authority)
     finally:
         hub.troubles.clear()  # nothing that hangs on order keeps the end waiting
         for runner in runners:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-Origin = Literal["hub", "cdn"]
+Origin = Literal["hub", "cdn", "cas"]
 
 _DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m)?")
 _SIZE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(B|kB|KiB|MB|MiB|GB|GiB)?")
@@ -67,7 +67,7 @@ class Trouble(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # Which requests
-    origin: Origin | None = Field(None, description="Only on the Hub, or only on its CDN")
+    origin: Origin | None = Field(None, description="Only on the Hub, on its CDN, or on its Xet store")
     method: str = Field("*", description="GET, POST …, or a pattern")
     path: str = Field("*", description="A pattern over the undecoded path; `*` crosses slashes")
     times: int | None = Field(None, ge=1, description="How many requests it meets before it is over")

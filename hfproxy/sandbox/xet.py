@@ -1,58 +1,112 @@
-"""What the Hub says of Xet: hashes, links and tokens. Behind them is no store yet, so nothing can be fetched by them.
+"""How the Hub offers large files by Xet: hashes, links and tokens. What is behind them is in `cas/`.
 
-Sources: contract sections 4.2 (B, E) and 5.2.
+Sources: contract sections 4.2 (B, E), 5.2 and 5.5.
 """
 
-import hashlib
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from hfproxy.upstream.headers import LINKED_ETAG, LINKED_SIZE
 
+from .callers import Caller
+from .cas.store import XetFile
+from .cas.tokens import Grant, Permission
+from .history import Entry
+from .hub import Hub
 from .pointers import Pointer
 from .repository import Repository
 
-CAS_URL = "https://cas-server.xethub.hf.co"
 FILEINFO = "application/vnd.xet-fileinfo+json"
 
 
-def xet_hash(pointer: Pointer) -> str:
-    """A hash as long as Xet's, the same for the same file; not what Xet would compute."""
-    return hashlib.blake2b(pointer.oid.encode(), digest_size=32).hexdigest()
+async def offered(hub: Hub, pointer: Pointer) -> XetFile | None:
+    """The file to offer by Xet for a pointer, None where there is none."""
+    return await hub.cas.offered_file(pointer) if hub.config.xet else None
 
 
-def offer(base_url: str, repo: Repository, commit_hash: str, pointer: Pointer) -> dict[str, str]:
-    """The headers of `resolve` that offer a file by Xet."""
-    name = xet_hash(pointer)
-    links = [
-        f'<{_token_url(base_url, repo, commit_hash)}>; rel="xet-auth"',
-        f'<{CAS_URL}/v1/reconstructions/{name}>; rel="xet-reconstruction-info"',
-    ]
-    return {"X-Xet-Hash": name, "Link": ", ".join(links)}
+async def offered_hashes(hub: Hub, entries: Iterable[Entry]) -> dict[str, str]:
+    """The Xet hashes of large files by their sha256."""
+    files = [await offered(hub, entry.pointer) for entry in entries if entry.pointer]
+    return {file.sha256: file.name for file in files if file}
 
 
-def fileinfo(
-    base_url: str, repo: Repository, commit_hash: str, pointer: Pointer
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """E: a large file's metadata in the form that only clients of Xet ask for; body and headers."""
-    name = xet_hash(pointer)
-    body = {
-        "hash": name,
-        "refreshUrl": _token_url(base_url, repo, commit_hash),
-        "reconstructionUrl": f"{CAS_URL}/v1/reconstructions/{name}",
-        "etag": f'"{pointer.oid}"',
-        "size": pointer.size_bytes,
-    }
-    headers = {LINKED_SIZE: str(pointer.size_bytes), LINKED_ETAG: f'"{pointer.oid}"', "X-Xet-Hash": name}
-    return body, {**headers, "Content-Type": FILEINFO}
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A large file at a commit, offered by Xet."""
+
+    hub: Hub
+    base_url: str
+    repo: Repository
+    commit_hash: str
+    file: XetFile
+
+    def headers(self) -> dict[str, str]:
+        """Of `resolve`."""
+        links = [
+            f'<{self._token_url}>; rel="xet-auth"',
+            f'<{self._reconstruction_url}>; rel="xet-reconstruction-info"',
+        ]
+        return {"X-Xet-Hash": self.file.name, "Link": ", ".join(links)}
+
+    def fileinfo(self) -> dict[str, Any]:
+        """E: the metadata in the form that only clients of Xet ask for."""
+        return {
+            "hash": self.file.name,
+            "refreshUrl": self._token_url,
+            "reconstructionUrl": self._reconstruction_url,
+            "etag": f'"{self.file.sha256}"',
+            "size": self.file.size_bytes,
+        }
+
+    def fileinfo_headers(self) -> dict[str, str]:
+        return {
+            LINKED_SIZE: str(self.file.size_bytes),
+            LINKED_ETAG: f'"{self.file.sha256}"',
+            "X-Xet-Hash": self.file.name,
+            "Content-Type": FILEINFO,
+        }
+
+    @property
+    def _token_url(self) -> str:
+        return f"{self.base_url}{self.repo.ref.api_path}/xet-read-token/{self.commit_hash}"
+
+    @property
+    def _reconstruction_url(self) -> str:
+        return f"{self.hub.cas_url}/v1/reconstructions/{self.file.name}"
 
 
-def by_xet(base_url: str, repo: Repository, answer: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A way into the Xet store, told in both of its forms."""
+
+    cas_url: str
+    token: str
+    expires_s: int
+
+    def body(self) -> dict[str, Any]:
+        return {"casUrl": self.cas_url, "exp": self.expires_s, "accessToken": self.token}
+
+    def headers(self) -> dict[str, str]:
+        return {
+            "X-Xet-Cas-Url": self.cas_url,
+            "X-Xet-Access-Token": self.token,
+            "X-Xet-Token-Expiration": str(self.expires_s),
+        }
+
+
+def granted(hub: Hub, repo: Repository, revision: str, permission: Permission, caller: Caller) -> Access:
+    """A new token for a caller whose rights have been looked at."""
+    expires_s = int(hub.now_s()) + hub.config.xet_tokens_last_s
+    grant = Grant(repo.record.oid, revision, permission, caller.name, expires_s)
+    return Access(hub.cas_url, hub.cas.tokens.write(grant), expires_s)
+
+
+def by_xet(base_url: str, repo: Repository, revision: str, access: Access, answer: dict[str, Any]) -> dict[str, Any]:
     """One object of an LFS batch answer, its upload by Xet in place of a plain one (contract 5.5)."""
     if "actions" not in answer:
         return answer
-    href = f"{base_url}{repo.ref.api_path}/xet-write-token/main"
-    return {**answer, "actions": {"upload": {"href": href, "header": {"X-Xet-Cas-Url": CAS_URL}}}}
-
-
-def _token_url(base_url: str, repo: Repository, commit_hash: str) -> str:
-    return f"{base_url}{repo.ref.api_path}/xet-read-token/{commit_hash}"
+    href = f"{base_url}{repo.ref.api_path}/xet-write-token/{revision}"
+    header = {**access.headers(), "X-Xet-Session-Id": secrets.token_hex(16)}
+    return {**answer, "actions": {"upload": {"href": href, "header": header}}}

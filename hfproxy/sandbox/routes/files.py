@@ -20,7 +20,7 @@ from ..refusals import RevisionMissing
 from ..repository import Repository
 from ..routing import Routes
 from ..sending import SMALLEST_ZIPPED_BYTES, Content, matches, send
-from ..xet import FILEINFO, fileinfo, offer
+from ..xet import FILEINFO, Offer, offered
 
 routes = Routes()
 
@@ -43,11 +43,11 @@ async def resolve(call: Call) -> web.StreamResponse:
     if matches(call.request.headers.get("If-None-Match"), f'"{entry.etag}"'):
         return web.Response(status=304, headers={**told, "ETag": f'"{entry.etag}"'})
     if entry.pointer is not None:
-        if call.hub.config.announces_xet:
+        if file := await offered(call.hub, entry.pointer):
+            offer = Offer(call.hub, call.base_url, repo, commit_hash, file)
             if FILEINFO in call.request.headers.get("Accept", ""):
-                body, said = fileinfo(call.base_url, repo, commit_hash, entry.pointer)
-                return json_answer(body, headers={**told, **said})
-            told |= offer(call.base_url, repo, commit_hash, entry.pointer)
+                return json_answer(offer.fileinfo(), headers={**told, **offer.fileinfo_headers()})
+            told |= offer.headers()
         return _to_cdn(call, repo, entry, told)
     if repo.record.visibility == "public" and not repo.record.gated:
         return _to_cache(call, repo, entry, commit_hash)

@@ -27,6 +27,8 @@ async def lfs_files(call: Call) -> web.StreamResponse:
     for oid, record in found:
         filename, ref = named.get(oid, (None, None))
         each: dict[str, Any] = {"fileOid": oid, "oid": oid, "size": record.size_bytes}
+        file = call.hub.cas.store.by_sha256(oid)
+        each |= {"xetHash": file.name} if file and call.hub.config.xet else {}
         each |= {"filename": filename or "", "pushedAt": iso(record.pushed_at)}
         each |= {"ref": ref} if ref else {}
         each |= {"pusher": {"user": record.pusher}} if record.pusher else {}

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -18,7 +19,7 @@ from ..repository import Repository
 from ..routing import Routes
 from ..signing import Expired, NotSigned
 from ..uploads import BadUpload
-from ..xet import by_xet
+from ..xet import by_xet, granted
 from .files import disposition
 
 routes = Routes()
@@ -49,8 +50,11 @@ async def batch(call: Call) -> web.StreamResponse:
     transfers = fields.get("transfers")
     in_parts = isinstance(transfers, list) and "multipart" in transfers
     answers = [_upload(call, repo, offered, in_parts=in_parts) for offered in objects]
-    if call.hub.config.announces_xet and isinstance(transfers, list) and "xet" in transfers:
-        return _lfs_json({"transfer": "xet", "objects": [by_xet(call.base_url, repo, answer) for answer in answers]})
+    if call.hub.config.xet and isinstance(transfers, list) and "xet" in transfers:
+        revision = _revision_of(fields.get("ref"))
+        access = granted(call.hub, repo, revision, "write", call.caller)
+        objects = [by_xet(call.base_url, repo, quote(revision, safe=""), access, answer) for answer in answers]
+        return _lfs_json({"transfer": "xet", "objects": objects})
     multipart = any("chunk_size" in (action["header"] or {}) for answer in answers if (action := _action(answer)))
     return _lfs_json({"transfer": "multipart" if multipart else "basic", "objects": answers})
 
@@ -154,6 +158,12 @@ def _repo_to_upload_to(call: Call, ref: object) -> Repository:
     elif call.caller.token is None or call.caller.token.role == "read":
         raise Forbidden
     return repo
+
+
+def _revision_of(ref: object) -> str:
+    """The revision that an upload is for, `main` when it does not say."""
+    name = ref.get("name") if isinstance(ref, Mapping) else None
+    return str(name or "main").removeprefix("refs/heads/")
 
 
 def _upload(call: Call, repo: Repository, offered: object, *, in_parts: bool) -> dict[str, Any]:

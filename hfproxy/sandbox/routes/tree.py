@@ -13,6 +13,7 @@ from ..entries import described
 from ..paging import limit_of, page
 from ..refusals import BadRequest, EntryMissing, Refusal
 from ..routing import Routes
+from ..xet import offered_hashes
 
 routes = Routes()
 
@@ -33,7 +34,14 @@ async def tree(call: Call) -> web.StreamResponse:
     found, headers = page(call, list(repo.history.walk(commit_hash, path, recursive=call.flag("recursive"))), limit)
     redacted = not call.hub.rights.passes_gate(call.caller, repo)
     return json_answer(
-        described(repo, commit_hash, found, expand=expand, redacted=redacted, xet=call.hub.config.announces_xet),
+        described(
+            repo,
+            commit_hash,
+            found,
+            expand=expand,
+            redacted=redacted,
+            xet_hashes=await offered_hashes(call.hub, found),
+        ),
         headers={**headers, "X-Repo-Commit": commit_hash},
     )
 
@@ -46,16 +54,17 @@ async def paths_info(call: Call) -> web.StreamResponse:
     paths = _texts(fields.get("paths"))
     if len(paths) > MOST_PATHS:
         raise Refusal(f"Too many paths: at most {MOST_PATHS}", status=413)
-    found = [repo.history.entry(commit_hash, path.strip("/")) for path in dict.fromkeys(paths)]
+    asked = [repo.history.entry(commit_hash, path.strip("/")) for path in dict.fromkeys(paths)]
+    found = [entry for entry in asked if entry and entry.path]
     redacted = not call.hub.rights.passes_gate(call.caller, repo)
     return json_answer(
         described(
             repo,
             commit_hash,
-            [entry for entry in found if entry and entry.path],
+            found,
             expand=_is_true(fields.get("expand")),
             redacted=redacted,
-            xet=call.hub.config.announces_xet,
+            xet_hashes=await offered_hashes(call.hub, found),
         )
     )
 

@@ -1,26 +1,23 @@
-"""Tokens for the Xet store, in both of their forms. Source: contract section 5.2."""
-
-import secrets
+"""Tokens for the Xet store, in both of their forms, and what went through it. Source: contract section 5.2."""
 
 from aiohttp import web
 
 from ..answers import json_answer
 from ..call import Call
+from ..cas.tokens import Permission
 from ..refusals import NotLoggedIn, Refusal
+from ..repository import Repository
 from ..routing import Routes
-from ..xet import CAS_URL
+from ..xet import granted
 
 routes = Routes()
-
-TOKEN_LASTS_S = 3600
 
 
 @routes.get("/api/{types}/{repo}/xet-read-token/{revision}")
 async def read_token(call: Call) -> web.StreamResponse:
     repo = call.readable_repo()
-    _check_announced(call)
     repo.commit_hash(call.params["revision"])
-    return _token(call)
+    return _token(call, repo, "read")
 
 
 @routes.get("/api/{types}/{repo}/xet-write-token/{revision}")
@@ -29,21 +26,31 @@ async def write_token(call: Call) -> web.StreamResponse:
     if call.caller.account is None:
         raise NotLoggedIn
     if call.flag("create_pr") or call.params["revision"].startswith("refs/pr/"):
-        call.readable_repo()
+        repo = call.readable_repo()
+        if not call.hub.rights.may_write(call.caller, repo):
+            call.hub.rights.check_acts(call.caller, "discussion.write")
     else:
-        call.writable_repo()
-    _check_announced(call)
-    return _token(call)
+        repo = call.writable_repo()
+        repo.commit_hash(call.params["revision"])
+    return _token(call, repo, "write")
 
 
-def _check_announced(call: Call) -> None:
-    if not call.hub.config.announces_xet:
+@routes.get("/-/xet")
+async def told(call: Call) -> web.StreamResponse:
+    """What went through the store since the start, or since it was last deleted, and what it holds."""
+    store = call.hub.cas.store
+    held = {"xorbs": store.xorb_count, "chunks": store.chunk_count, "stored_bytes": store.stored_bytes}
+    return json_answer({**call.hub.cas.traffic.told(), **held})
+
+
+@routes.delete("/-/xet")
+async def start_again(call: Call) -> web.StreamResponse:
+    call.hub.cas.traffic.clear()
+    return await told(call)
+
+
+def _token(call: Call, repo: Repository, permission: Permission) -> web.StreamResponse:
+    if not call.hub.config.xet:
         raise Refusal("Xet is not enabled on this Hub", status=404)
-
-
-def _token(call: Call) -> web.StreamResponse:
-    token, until = f"xet-{secrets.token_urlsafe(24)}", int(call.hub.now().timestamp()) + TOKEN_LASTS_S
-    return json_answer(
-        {"casUrl": CAS_URL, "exp": until, "accessToken": token},
-        headers={"X-Xet-Cas-Url": CAS_URL, "X-Xet-Access-Token": token, "X-Xet-Token-Expiration": str(until)},
-    )
+    access = granted(call.hub, repo, call.params["revision"], permission, call.caller)
+    return json_answer(access.body(), headers={**access.headers(), "Cache-Control": "no-store"})

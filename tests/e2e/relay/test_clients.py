@@ -89,7 +89,7 @@ async def _transfer(client: Client, endpoint: str, folder: Path) -> None:
 async def test_a_client_with_xet_downloads_over_http_and_is_told_how_to_upload(client: Client, tmp_path: Path) -> None:
     size = 300_000
     async with (
-        running_sandbox(SandboxConfig(announces_xet=True)) as sandbox,
+        running_sandbox(SandboxConfig(xet=True)) as sandbox,
         gateway_for(sandbox.url, tmp_path / "data", UPSTREAM__TOKEN="", SERVER__HOST=GATE) as gateway,
     ):
         hub = sandbox.hub

@@ -19,7 +19,7 @@ PREFIX = "/team/hub"
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    config = SandboxConfig(multipart_from_bytes=10_000_000, part_bytes=5_000_000, announces_xet=True)
+    config = SandboxConfig(multipart_from_bytes=10_000_000, part_bytes=5_000_000, xet=True)
     async with running_sandbox(config) as running:
         yield running
 

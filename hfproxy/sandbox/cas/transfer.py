@@ -1,0 +1,69 @@
+"""Xorbs' bytes on the CDN: sent in exactly the ranges that an address was signed for, taken at the address of a grant.
+
+Sources: contract section 5.3; xet-core `openapi/cas.openapi.yaml` (the range that is asked must be the one signed).
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from ..cdn_refusals import CdnRefusal
+from ..sending import Content, send
+from .hashes import unspelled
+from .reconstructing import ByteRange
+from .service import Announced
+from .xorbs import BadXorb, Xorb
+
+if TYPE_CHECKING:
+    from ..hub import Hub
+
+XORBS: Final = "/xorb/default/"
+GRANTED: Final = "/xorb-uploads/"
+_SIGNED_RANGE: Final = "X-Xet-Signed-Range"
+
+
+def xorb_url(hub: "Hub", xorb: Xorb, ranges: Sequence[ByteRange]) -> str:
+    """A signed address of some ranges of a xorb."""
+    signed = "bytes=" + ",".join(f"{first}-{last}" for first, last in ranges)
+    return hub.cdn_url + hub.signer.sign("GET", f"{XORBS}{xorb.name}", {_SIGNED_RANGE: signed})
+
+
+def granted_url(hub: "Hub", announced: Announced) -> str:
+    """A signed address that takes an announced xorb."""
+    return hub.cdn_url + hub.signer.sign("PUT", f"{GRANTED}{announced.grant_id}", {})
+
+
+async def send_xorb(hub: "Hub", request: web.Request, raw_path: str, query: dict[str, str]) -> web.StreamResponse:
+    """The ranges that the address is for. Raises CdnRefusal."""
+    hub.cas.traffic.requests["xorb"] += 1
+    asked = request.headers.get("Range", "").replace(" ", "")
+    if asked != query[_SIGNED_RANGE]:
+        raise CdnRefusal(403, "AccessDenied", "The range is not the one that was signed")
+    xorb = hub.cas.store.xorb(unspelled(raw_path.removeprefix(XORBS)))
+    if xorb is None:
+        raise CdnRefusal(404, "NoSuchKey", "The specified key does not exist.")
+    spans = [span.split("-") for span in asked.removeprefix("bytes=").split(",")]
+    hub.cas.traffic.bytes_out += sum(int(last) - int(first) + 1 for first, last in spans)
+    content = Content(f'"{xorb.name}"', "application/octet-stream", xorb.packed_bytes, path=hub.cas.store.path(xorb))
+    headers = {
+        "Cache-Control": "public, max-age=31536000",
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": "*",
+    }
+    return await send(request, content, headers, several_ranges=True)
+
+
+async def take_xorb(hub: "Hub", request: web.Request, raw_path: str) -> web.Response:
+    """What is uploaded to a grant's address; the store looks at it when it is committed. Raises CdnRefusal."""
+    hub.cas.traffic.requests["granted"] += 1
+    announced = hub.cas.announced(raw_path.removeprefix(GRANTED))
+    if announced is None:
+        raise CdnRefusal(404, "NoSuchUpload", "The specified upload does not exist.")
+    if announced.path is not None:
+        raise CdnRefusal(412, "PreconditionFailed", "The object exists")
+    try:
+        await hub.cas.receive_announced(announced, request.content.iter_any())
+    except BadXorb as error:
+        raise CdnRefusal(400, "InvalidRequest", str(error)) from None
+    return web.Response(headers={"Access-Control-Allow-Origin": "*"})
