@@ -20,7 +20,8 @@ class Target:
     """Where the Hub sent a client, which may be any store of bytes: `methods` are what the client does there.
 
     authorization: the header the Hub gave for that place, if any. oid, size_bytes: the object it is about. key_id: the
-    gateway key it was asked for with, if any.
+    gateway key it was asked for with, if any. repo: of which repository, as it prints. holder: kind, name, id and role
+    of the caller who was sent there.
     """
 
     address: str
@@ -29,6 +30,8 @@ class Target:
     oid: str | None = None
     size_bytes: int | None = None
     key_id: str | None = None
+    repo: str | None = None
+    holder: tuple[str, ...] | None = None
 
 
 def without_xet(question: bytes) -> bytes:

@@ -18,6 +18,9 @@ from hfproxy.features.files.answers import file_headers
 from hfproxy.features.files.lookup import Found
 from hfproxy.features.files.paths import file_named
 from hfproxy.features.files.service import FilePiece, FileService
+from hfproxy.features.policy.models import Action
+from hfproxy.features.policy.roads import canonical
+from hfproxy.features.policy.routes import POLICY
 from hfproxy.keys import ACTING, SETTINGS
 from hfproxy.upstream.headers import DOWNLOAD_COUNTER
 from hfproxy.upstream.rewriting import MAX_HTTP_DOWNLOAD_SIZE
@@ -39,10 +42,18 @@ async def answer_file(request: web.Request) -> web.StreamResponse:
     service, caller, credential = request.app[FILES], request[CALLER], request[ACTING]
     require_repos(caller, Role.READER, ref.repo)
     await request.app[REAL_NAMES].check(caller, ref.repo, credential=credential)
-    found = service.lookup.recall(ref, repo, credential)
-    if found is None:
-        headers = [(name, request.headers[name]) for name in _HANDED_ON if name in request.headers]
-        found = await service.lookup.find(ref, credential, headers)
+    headers = [(name, request.headers[name]) for name in _HANDED_ON if name in request.headers]
+
+    async def find() -> Found:
+        return service.lookup.recall(ref, repo, credential) or await service.lookup.find(ref, credential, headers)
+
+    async def size_of() -> int:
+        return (await find()).entry.size_bytes
+
+    await request.app[POLICY].require(
+        caller, Action.READ, ref.repo, credential=credential, file=canonical(ref.path), size_of=size_of
+    )
+    found = await find()
     note(repo=repo, commit_hash=found.entry.commit_hash)
     entry = found.entry
     if found.entry.size_bytes > MAX_HTTP_DOWNLOAD_SIZE:

@@ -19,6 +19,8 @@ from hfproxy.features.metadata.models import AnswerKey
 from hfproxy.features.metadata.service import MetadataService, Spoken
 from hfproxy.features.passthrough.models import Question
 from hfproxy.features.passthrough.service import RelayService
+from hfproxy.features.policy.judging import judge_call, shown
+from hfproxy.features.policy.withholding import WARNING, Told
 from hfproxy.keys import ACTING
 from hfproxy.upstream.routes import Kind, Route, UnsafePath, classify
 
@@ -61,6 +63,7 @@ def answering(relay_service: Callable[[web.Request], RelayService], relay: Relay
         if route is None:
             return await relay(request)
         require_hub_call(request[CALLER], request.method, *route.repos, role=Role.READER, shared=route.shared)
+        await judge_call(request, target, route, None)
         # What is kept is asked past the relay, which would look where a name leads.
         await request.app[REAL_NAMES].check(request[CALLER], *route.repos, credential=request[ACTING])
         body = await request.read() if request.method == "POST" else b""
@@ -90,7 +93,11 @@ def answering(relay_service: Callable[[web.Request], RelayService], relay: Relay
         request[RELAYED] = True
         headers = CIMultiDict((name, value.replace(_BASE, base_url(request))) for name, value in spoken.headers)
         headers["Cache-Status"] = f"hfproxy; {status}"
-        return web.Response(status=spoken.status, headers=headers, body=spoken.body)
+        told = await shown(request, route, spoken.body) if spoken.status == 200 else Told(spoken.body)
+        if told.withheld:
+            headers.popall("ETag", None)
+            headers.add(WARNING, told.warning)
+        return web.Response(status=spoken.status, headers=headers, body=told.body)
 
     return answer
 

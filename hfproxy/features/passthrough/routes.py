@@ -1,7 +1,7 @@
 """The relay over HTTP: a request is read only as far as it must be, an answer is sent as it arrives."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from aiohttp import web
@@ -28,7 +28,18 @@ from hfproxy.features.passthrough.rights import check_rights
 from hfproxy.features.passthrough.service import RelayService, described
 from hfproxy.features.passthrough.tickets import BadTicket, TicketOffice
 from hfproxy.features.passthrough.websockets import is_websocket, relay_websocket
+from hfproxy.features.policy.judging import (
+    SHOWING_FILES,
+    brings_files,
+    judge_call,
+    judge_ticket,
+    judged_upload,
+    shown,
+)
+from hfproxy.features.policy.routes import POLICY
+from hfproxy.features.policy.withholding import WARNING
 from hfproxy.keys import ACTING, HUB, SETTINGS
+from hfproxy.upstream.coding import identity
 from hfproxy.upstream.lfs import without_xet
 from hfproxy.upstream.refs import BadReference
 from hfproxy.upstream.routes import SAFE_METHODS, TOLD_BY_BODY, Kind, Right, Route, UnsafePath, classify
@@ -44,6 +55,7 @@ _RELAYED_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 XET_REFUSAL_PATH: Final = "/-/xet/set-HF_HUB_DISABLE_XET=1-and-upload-again"
 _SMALL_BODY = 32 * 1024
 _MAX_READ_BODY = 4 * 1024**2
+_MAX_SHOWN_BODY = 64 * 1024**2
 _STORE_ROUTE = Route(Kind.OTHER, Right.READ)
 _HOW_TO_UPLOAD = (
     "this gateway does not relay uploads by Xet: set HF_HUB_DISABLE_XET=1 in the environment of the uploading program, "
@@ -60,20 +72,25 @@ async def relay(request: web.Request) -> web.StreamResponse:
         route = classify(request.method, target)
     except UnsafePath as error:
         raise BadRequest(str(error)) from None
-    async with _moving(request) as (body, moved):
+    async with _moving(request) as (body, moved), AsyncExitStack() as stack:
         read = await _read_if_told_by_body(request, route, body)
         if read is not None:
             route = _named(route, read)
             read = without_xet(read) if route.kind is Kind.LFS_BATCH else read
         check_rights(request[CALLER], request[ACTING], request.method, route)
         note(**described(route))
+        await judge_call(request, target, route, read)
         if route.kind is Kind.XET_WRITE_TOKEN and route.bucket is None:
             # Of an error, hf_xet 1.8 shows nothing but its status and the address that gave it: so that speaks.
             return web.Response(status=307, headers={"Location": base_url(request) + XET_REFUSAL_PATH})
-        question = _question(request, target, route, read if read is not None else body)
+        sent: ClientBody | AsyncIterator[bytes] | bytes = body if read is None else read
+        if brings_files(request, route):
+            sent = await stack.enter_async_context(judged_upload(request, route, aiter(body)))
+        question = _question(request, target, route, sent)
         if is_websocket(request):
             return await relay_websocket(request, request.app[HUB], question, moved)
-        return await _send(request, request.app[RELAY].ask(question), moved)
+        asking = request.app[RELAY].ask(question)
+        return await _send(request, _as_shown(request, route, asking), moved)
 
 
 async def refuse_xet_upload(request: web.Request) -> web.StreamResponse:
@@ -93,6 +110,7 @@ async def use_ticket(request: web.Request) -> web.StreamResponse:
         raise MethodNotAllowed(f"use {allowed}", headers={"Allow": allowed})
     if target.key_id is not None and not await request.app[KEY_RING].opens(target.key_id):
         raise CallerNotAllowed("the gateway key that this transfer was begun with has expired or was revoked")
+    judge_ticket(request, target)
     async with _moving(request) as (body, moved):
         question = _question(request, request.raw_path, _STORE_ROUTE, body)
         return await _send(request, request.app[RELAY].ask_store(question, target), moved)
@@ -146,10 +164,38 @@ async def _moving(request: web.Request) -> AsyncIterator[tuple[ClientBody, Calla
         raise
 
 
-def _question(request: web.Request, target: str, route: Route, body: ClientBody | bytes) -> Question:
+@asynccontextmanager
+async def _as_shown(
+    request: web.Request, route: Route, asking: AbstractAsyncContextManager[Answer]
+) -> AsyncIterator[Answer]:
+    """The answer without the files that rules withhold from this caller."""
+    async with asking as answer:
+        if request.app[POLICY].rules is None or answer.status != 200 or route.kind not in SHOWING_FILES:
+            yield answer
+            return
+        coded = b"".join([chunk async for chunk in answer.body])
+        coding = answer.headers.get("Content-Encoding", "")
+        plain = identity(coded, coding, max_size=_MAX_SHOWN_BODY, asked=request.path)
+        told = await shown(request, route, plain)
+        if told.withheld:
+            for name in ("Content-Encoding", "ETag"):
+                answer.headers.popall(name, None)
+            answer.headers["Content-Length"] = str(len(told.body))
+            answer.headers.add(WARNING, told.warning)
+        yield Answer(answer.status, answer.reason, answer.headers, _one(told.body if told.withheld else coded))
+
+
+async def _one(chunk: bytes) -> AsyncIterator[bytes]:
+    if chunk:
+        yield chunk
+
+
+def _question(
+    request: web.Request, target: str, route: Route, body: ClientBody | AsyncIterator[bytes] | bytes
+) -> Question:
     headers = list(request.headers.items())
     sent = body if isinstance(body, bytes) or request.can_read_body else None
-    if not isinstance(sent, ClientBody):
+    if sent is None or isinstance(sent, bytes):
         # A body that was read, or is not there: its length is told anew.
         headers = [(name, value) for name, value in headers if name.casefold() != "content-length"]
     return Question(

@@ -93,7 +93,9 @@ class RelayService:
             told = CIMultiDict(rewriting.headers(question.route, streamed.headers.items()))
             if "Location" in told:
                 moved = str(url.join(URL(streamed.headers["Location"], encoded=True)))
-                told["Location"] = rewriting.ticket(Target(moved, target.methods, key_id=target.key_id))
+                told["Location"] = rewriting.ticket(
+                    replace(target, address=moved, authorization=None, oid=None, size_bytes=None)
+                )
             yield Answer(streamed.status, streamed.reason, told, streamed.chunks())
 
     @asynccontextmanager
@@ -227,11 +229,14 @@ class RelayService:
         return headers
 
     def _rewriting(self, question: Question) -> Rewriting:
-        asks = question.caller
+        asks, repo = question.caller, question.route.repo
 
         def ticket(target: Target) -> str:
-            held = replace(target, key_id=asks.id) if asks.kind == "key" else target
-            return f"{question.base}{TICKET_PATH}{self._tickets.issue(held)}"
+            if target.holder is None and repo is not None:
+                holder = (asks.kind, asks.name, asks.id or "", str(asks.role))
+                key_id = asks.id if asks.kind == "key" else None
+                target = replace(target, key_id=key_id, repo=str(repo), holder=holder)
+            return f"{question.base}{TICKET_PATH}{self._tickets.issue(target)}"
 
         return Rewriting(
             base=question.base,

@@ -46,4 +46,5 @@ class TicketOffice:
             raise BadTicket("this gateway made no such ticket") from None
         if plain.pop("until") < self._clock():
             raise BadTicket("the ticket has run out: ask for the transfer again")
-        return Target(**{**plain, "methods": tuple(plain["methods"])})
+        listed = {name: tuple(plain[name]) for name in ("methods", "holder") if plain.get(name) is not None}
+        return Target(**{**plain, **listed})

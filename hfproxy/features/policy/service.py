@@ -1,12 +1,13 @@
 """May this caller do this, to this repository, with this file? The one place that asks the rules."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from hfproxy.downstream.access import Caller
 from hfproxy.errors import HubRefused, PolicyDenied
 from hfproxy.facts import note
+from hfproxy.features.policy.explaining import Explanation, explain
 from hfproxy.features.policy.facts import KnowsRepos
 from hfproxy.features.policy.matching import ANY, NONE, Asked, Decision, RuleSet, Unnamed
 from hfproxy.features.policy.models import Action, PolicyText
@@ -33,6 +34,7 @@ class Subject:
         return cls("bucket", name.casefold())
 
 
+_OWNED_BY_WHO_ASKS = frozenset({Action.CREATE, Action.DELETE})
 NO_REPO: Final = Subject(None, NONE)
 ANY_REPO: Final = Subject(None, ANY)
 
@@ -50,8 +52,15 @@ class Policy:
     version: a decision is good for as long as this stays the same, and as the facts that it hangs on.
     """
 
-    def __init__(self, *, facts: KnowsRepos, denied: Callable[[str], None] = lambda _rule: None) -> None:
-        self._facts, self._denied = facts, denied
+    def __init__(
+        self,
+        *,
+        facts: KnowsRepos,
+        owner_of: Callable[[Credential], Awaitable[str | None]],
+        denied: Callable[[str], None] = lambda _rule: None,
+    ) -> None:
+        """owner_of: the account behind a credential. denied: told the name of each rule that denies something."""
+        self._facts, self._owner_of, self._denied = facts, owner_of, denied
         self._rules: RuleSet | None = None
         self.version = 0
 
@@ -105,6 +114,43 @@ class Policy:
         subject = subject if isinstance(subject, Subject) else Subject.of(subject)
         return (await self._decide(caller, action, subject, credential, file, size_bytes, None)).allowed
 
+    def require_now(
+        self,
+        caller: Caller,
+        action: Action,
+        subject: Subject,
+        *,
+        file: str | Unnamed = NONE,
+        size_bytes: int | None = None,
+    ) -> None:
+        """Passes unless the rules deny it whatever the licence is; nothing is asked. Raises PolicyDenied."""
+        if self._rules is None:
+            return
+        decision = self._rules.decide(self._asked(caller, action, subject, file, size_bytes))
+        if not decision.allowed and "licences" not in decision.wants:
+            raise self._refusal(decision, action, file)
+
+    async def withholds(
+        self, caller: Caller, ref: RepoRef, path: str, size_bytes: int | None, *, credential: Credential
+    ) -> bool:
+        """Whether a file surely may not be read, so that it need not be shown. Raises UpstreamError."""
+        if self._rules is None:
+            return False
+        decision = await self._decide(caller, Action.READ, Subject.of(ref), credential, path, size_bytes, None)
+        return not decision.allowed and "size" not in decision.wants
+
+    async def explain(self, asked: Asked, ref: RepoRef | None, credential: Credential) -> Explanation | None:
+        """Why a call is allowed or denied, with the licence that the Hub names. Raises UpstreamError."""
+        if self._rules is None:
+            return None
+        if ref is not None and asked.licences is None and "licences" in self._rules.decide(asked).wants:
+            asked = asked._replace(licences=(await self._facts.about(ref, credential)).licences)
+        return explain(self._rules, asked)
+
+    async def forget(self, ref: RepoRef) -> None:
+        """Forgets what the Hub said of a repository that was written to."""
+        self._facts.forget(ref)
+
     def recall_file(self, caller: Caller, ref: RepoRef, path: str, size_bytes: int, credential: Credential) -> bool:
         """Whether this file may be read, if that is known at once; False: no, or ask `require`. For the quick way."""
         rules = self._rules
@@ -137,6 +183,10 @@ class Policy:
     ) -> Decision:
         rules = self._rules
         assert rules is not None
+        if action in _OWNED_BY_WHO_ASKS and subject.ref is not None and subject.ref.namespace is None:
+            # The Hub puts it under the account of the token (contract 2.1).
+            owner = await self._owner_of(credential) if credential.token is not None else None
+            subject = Subject.of(replace(subject.ref, namespace=owner)) if owner is not None else ANY_REPO
         asked = self._asked(caller, action, subject, file, size_bytes)
         decision = rules.decide(asked)
         if "licences" in decision.wants:

@@ -1,0 +1,195 @@
+"""What a call to the Hub demands of the rules: an action on a repository, and on which of its files.
+
+`upstream/routes.py` reads the path; this says what may come of it. A road that is not known here is taken for the one
+that could carry most: any file of the repository it names, or of any.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote
+
+from hfproxy.features.policy.matching import ANY, NONE, Unnamed
+from hfproxy.features.policy.models import Action
+from hfproxy.features.policy.service import ANY_REPO, NO_REPO, Subject
+from hfproxy.upstream.refs import BadReference, FileRef, RepoRef, RepoType
+from hfproxy.upstream.routes import SAFE_METHODS, Kind, Right, Route
+
+_LONGEST_PATH = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """One thing that must be allowed. file: as in `matching.Asked`."""
+
+    action: Action
+    subject: Subject
+    file: str | Unnamed = NONE
+
+
+_TYPES = {repo_type.api_segment: repo_type for repo_type in RepoType}
+# What is told under these tells no file's content (contract 3 to 7).
+_TELLS_NO_CONTENT = frozenset(
+    {"refs", "commits", "treesize", "settings", "likers", "leaderboard", "runtime", "events", "metrics", "logs", "scan"}
+    | {"auth-check", "lfs-files", "user-access-request", "resource-group", "hardware", "storage", "volumes", "jwt"}
+    | {"secrets", "variables", "branch", "tag", "discussions", "ask-access", "tree", "like"}
+)
+_MANAGES = frozenset(
+    {
+        "settings",
+        "resource-group",
+        "user-access-request",
+        "like",
+        "secrets",
+        "variables",
+        "runtime",
+        "hardware",
+        "pause",
+    }
+    | {"sleeptime", "restart", "storage", "dev-mode", "volumes", "scan", "ask-access", "jwt"}
+)
+_MOVES_REFS = frozenset({"branch", "tag", "super-squash"})
+# First segments of pages and services that are nobody's repository.
+_PAGES = frozenset(
+    {"settings", "docs", "organizations", "collections", "papers", "blog", "tasks", "learn", "new", "join", "front"}
+    | {"login", "oauth", "pricing", "favicon.ico", "robots.txt", ".well-known", "avatars", "static", "search"}
+)
+
+
+def demands(method: str, raw_target: str, route: Route) -> Sequence[Demand]:
+    """All that a call demands; nothing for calls that tell nothing of any repository."""
+    if route.shared or route.kind is Kind.OAUTH:
+        return ()
+    raw_path, _, query = raw_target.partition("?")
+    segments = [unquote(segment, errors="replace") for segment in raw_path.split("/") if segment]
+    if route.bucket is not None:
+        return [_of_a_bucket(method, segments, route, Subject.bucket(route.bucket))]
+    if route.repo is None:
+        return [_of_no_repo(method, segments, route)]
+    subject = Subject.of(route.repo)
+    reads = route.right is Right.READ or (route.right is Right.ACCOUNT and method in SAFE_METHODS)
+    match route.kind:
+        case Kind.RESOLVE | Kind.RAW | Kind.RESOLVE_CACHE if reads:
+            return [Demand(Action.READ, subject, _named_file(raw_path, segments, route))]
+        case Kind.INFO | Kind.TREE | Kind.PATHS_INFO if reads:
+            return [Demand(Action.READ, subject)]
+        case Kind.PREUPLOAD | Kind.COMMIT | Kind.XET_WRITE_TOKEN | Kind.LFS_VERIFY:
+            return [Demand(Action.WRITE, subject)]
+        case Kind.LFS_BATCH:
+            return [Demand(Action.READ, subject, ANY) if reads else Demand(Action.WRITE, subject)]
+        case Kind.XET_READ_TOKEN | Kind.GIT_FETCH if reads:
+            return [Demand(Action.READ, subject, ANY)]
+        case Kind.GIT_REFS | Kind.GIT_PUSH:
+            return [Demand(Action.READ if reads else Action.WRITE, subject, ANY)]
+        case Kind.CREATE:
+            return [Demand(Action.CREATE, Subject.of(ref)) for ref in route.repos]
+        case Kind.DELETE:
+            return [Demand(Action.DELETE, Subject.of(ref)) for ref in route.repos]
+        case Kind.MOVE:
+            return [Demand(Action.MANAGE, subject), Demand(Action.CREATE, _second(route))]
+        case Kind.DUPLICATE:
+            return [Demand(Action.READ, subject, ANY), Demand(Action.CREATE, _second(route))]
+        case Kind.DUPLICATE_LFS:
+            return [Demand(Action.READ, subject, ANY), Demand(Action.WRITE, _second(route), ANY)]
+    api, rest = segments[:1] == ["api"], _after_the_id(segments, route.repo)
+    file: str | Unnamed
+    if reads:
+        file = _told(api, rest, dict(parse_qsl(query, keep_blank_values=True)))
+        return [Demand(Action.READ, subject, file)]
+    return [_change(subject, rest)]
+
+
+def _second(route: Route) -> Subject:
+    return Subject.of(route.repos[1]) if len(route.repos) > 1 else ANY_REPO
+
+
+def _after_the_id(segments: Sequence[str], ref: RepoRef) -> Sequence[str]:
+    begin = 2 if segments[0] == "api" else 1 if segments[0] in _TYPES and segments[0] != "models" else 0
+    return segments[begin + ref.repo_id.count("/") + 1 :]
+
+
+def _told(api: bool, rest: Sequence[str], query: dict[str, str]) -> str | Unnamed:
+    """The file that such a call tells of."""
+    verb, more = (rest[0], rest[1:]) if rest else ("", ())
+    if verb == "discussions":
+        # A pull request's page and its `diff` show what stands in files.
+        return ANY if "diff" in query or (more and not api) else NONE
+    if verb == "blob" or (verb == "notebook" and api):
+        return canonical("/".join(more[1:]))
+    if verb == "safetensors-metadata":
+        return canonical("/".join(more)) if more else ANY
+    if verb == "parquet":
+        # Converted files have names of their own, which `resolve` at refs/convert/parquet knows too.
+        return canonical("/".join(more)) if more and more[-1].endswith(".parquet") else NONE
+    if not verb:
+        return "README.md"  # a repository's page shows its card
+    return NONE if verb in _TELLS_NO_CONTENT else ANY
+
+
+def _change(subject: Subject, rest: Sequence[str]) -> Demand:
+    verb = rest[0] if rest else ""
+    if verb == "discussions":
+        merges = rest[-1] == "merge"
+        return Demand(Action.WRITE, subject, ANY) if merges else Demand(Action.DISCUSS, subject)
+    if verb in _MANAGES:
+        return Demand(Action.MANAGE, subject)
+    return Demand(Action.WRITE, subject, NONE if verb in _MOVES_REFS else ANY)
+
+
+def _of_a_bucket(method: str, segments: Sequence[str], route: Route, subject: Subject) -> Demand:
+    reads = route.right is Right.READ
+    if segments[0] == "buckets":
+        return Demand(Action.READ if reads else Action.WRITE, subject, canonical("/".join(segments[4:])))
+    verb = segments[4] if len(segments) > 4 else ""
+    if reads:
+        return Demand(Action.READ, subject, NONE if verb in {"", "tree", "paths-info", "settings"} else ANY)
+    if not verb:
+        actions = {"POST": Action.CREATE, "DELETE": Action.DELETE}
+        return Demand(actions.get(method, Action.MANAGE), subject)
+    if verb == "xet-write-token":
+        return Demand(Action.WRITE, subject)
+    return Demand(Action.MANAGE, subject) if verb in _MANAGES else Demand(Action.WRITE, subject, ANY)
+
+
+def _of_no_repo(method: str, segments: Sequence[str], route: Route) -> Demand:
+    reads = route.right is Right.READ or (route.right is Right.ACCOUNT and method in SAFE_METHODS)
+    action = Action.READ if reads else Action.WRITE
+    if route.kind in {Kind.CREATE, Kind.DELETE, Kind.MOVE}:
+        told = {Kind.CREATE: Action.CREATE, Kind.DELETE: Action.DELETE, Kind.MOVE: Action.MANAGE}
+        return Demand(told[route.kind], ANY_REPO)
+    match segments:
+        case ["api", types] if types in _TYPES and reads:
+            return Demand(Action.LIST, Subject(_TYPES[types].value, NONE))
+        case ["api", "spaces", "hardware" | "templates" | "semantic-search" | "zero-gpu", *_]:
+            return Demand(Action.LIST if reads else Action.MANAGE, Subject("space", NONE))
+        case ["api", root, *_] if root in _TYPES or root in {"repos", "buckets", "resolve-cache"}:
+            return Demand(action, ANY_REPO, ANY)
+        case [] | ["api", *_]:
+            return Demand(Action.LIST if reads else Action.MANAGE, NO_REPO)
+        case [types] if types in _TYPES:
+            return Demand(Action.LIST if reads else Action.MANAGE, Subject(_TYPES[types].value, NONE))
+        case [page, *_] if page in _PAGES:
+            return Demand(Action.LIST if reads else Action.MANAGE, NO_REPO)
+        case [name] if reads:
+            try:
+                # The page of one of the few old models without an owner, or of an account.
+                return Demand(Action.READ, Subject.of(RepoRef.parse(RepoType.MODEL, name)), "README.md")
+            except BadReference:
+                pass
+    return Demand(action, ANY_REPO, ANY)
+
+
+def _named_file(raw_path: str, segments: Sequence[str], route: Route) -> str | Unnamed:
+    if route.kind is Kind.RESOLVE_CACHE:
+        # /api/resolve-cache/{types}/{owner}/{name}/{commit}/{path}
+        return ANY if "//" in raw_path else canonical("/".join(segments[6:]))
+    try:
+        return canonical(FileRef.parse(raw_path, verb=route.kind.value).path)
+    except BadReference:
+        return ANY
+
+
+def canonical(path: str) -> str | Unnamed:
+    """A path as rules read it; ANY for one that others may read as another."""
+    parts = path.split("/")
+    strange = any(part in {"", ".", ".."} or "\0" in part or "\\" in part for part in parts)
+    return ANY if strange or len(path) > _LONGEST_PATH else path
