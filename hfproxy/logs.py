@@ -35,6 +35,7 @@ EVENTS = {
     "fill.failed": "A download ended before it was whole; what arrived stays for the next who asks",
     "fill.finished": "A file arrived whole, was verified and is kept; `blob` names it",
     "pins.changed": "Other repositories are pinned than before: `count` of them, with so many `blobs`, are not evicted",
+    "fill.followed": "Another process or machine downloads this file; what it has is read as it comes",
     "pointer.stale": "The Hub could not be asked (`reason`), so what it said before was answered",
     "pointers.unread": "The database could not be asked what is kept, so the Hub was",
     "pointers.unwritten": "What the Hub said of its names could not be written down; it is asked again after a start",

@@ -178,6 +178,35 @@ class PartialBlob(Protocol):
         """Lets go of it. What is there stays for the next who opens it; what is kept or discarded stays so."""
 
 
+class FollowedBlob(Protocol):
+    """A blob that another process writes, read as it grows. Nothing is asked before the first `look`."""
+
+    @property
+    def key(self) -> BlobKey: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    @property
+    def fd(self) -> int | None:
+        """As `PartialBlob.fd`."""
+
+    def ready_until(self, start: int) -> int:
+        """As `PartialBlob.ready_until`, as of the last look."""
+
+    async def look(self, start: int) -> bool:
+        """Learns what came since from `start` on; False once nobody writes it: it is complete, left or gone.
+
+        Raises BlobStoreBroken.
+        """
+
+    async def read(self, start: int, stop: int) -> bytes:
+        """The bytes [start, stop), all of which are ready. Raises BlobStoreBroken."""
+
+    def close(self) -> None:
+        """Lets go of it; closing twice does nothing."""
+
+
 class BlobStore(Protocol):
     """Keeps blobs. Opened and closed by one context; several processes may share one store."""
 
@@ -198,8 +227,11 @@ class BlobStore(Protocol):
     async def partial(self, key: BlobKey, size_bytes: int) -> PartialBlob:
         """A blob on its way, new or as it was left; what was left of another size is forgotten first.
 
-        Raises BlobBusy while another is open, BlobStoreBroken.
+        Raises BlobBusy while another is open, or once the blob is complete; BlobStoreBroken.
         """
+
+    def follow(self, key: BlobKey, size_bytes: int) -> FollowedBlob:
+        """The same blob while another process writes it."""
 
     async def delete(self, key: BlobKey) -> bool:
         """Forgets a blob, complete or left partial; whether there was one. Raises BlobBusy if it is being written."""

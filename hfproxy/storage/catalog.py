@@ -26,6 +26,7 @@ from hfproxy.storage.upserts import upsert
 
 LEASE_S = 6.0
 _STAYS_S = 3600.0
+_BLOCKS_AT_ONCE = 256
 _MAKING_ROOM = 0x6866_7072_6F78_7A  # an advisory lock of PostgreSQL: one makes room at a time
 
 
@@ -70,10 +71,12 @@ class Catalog:
         async with self._reading() as connection:
             return await _used(connection)
 
-    async def there(self, key: BlobKey) -> dict[int, str]:
-        """The blocks that are there of a blob on its way."""
+    async def there(self, key: BlobKey, first: int = 0) -> dict[int, str]:
+        """The next blocks from `first` on that are there of a blob on its way, a few hundred at most."""
+        asked = select(BLOCKS).where(BLOCKS.c.blob == str(key), BLOCKS.c.block >= first)
         async with self._reading() as connection:
-            return await _blocks(connection, key)
+            rows = await connection.execute(asked.order_by(BLOCKS.c.block).limit(_BLOCKS_AT_ONCE))
+            return {row.block: row.series for row in rows}
 
     async def take(self, key: BlobKey, size_bytes: int, block_bytes: int, writer: str) -> dict[int, str]:
         """Makes this writer the blob's only one; what is there of it. Raises BlobBusy, also for a complete blob."""

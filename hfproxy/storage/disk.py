@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from hfproxy.storage.blobs import BlobBusy, BlobInfo, BlobKey, BlobStoreBroken, WrongBytes
+from hfproxy.storage.disk_followed import DiskFollowed
 from hfproxy.storage.disk_partial import DiskPartial, open_partial
 from hfproxy.storage.eviction import Space, nothing_pinned
 from hfproxy.storage.layout import Layout, sync_folder
@@ -104,6 +105,9 @@ class DiskBlobs:
             reserve=self._reserve,
             on_settled=partial(self._writing.discard, key),
         )
+
+    def follow(self, key: BlobKey, size_bytes: int) -> DiskFollowed:
+        return DiskFollowed(key, size_bytes, BLOCK_SIZE_BYTES, layout=self._layout, threads=self._threads)
 
     async def delete(self, key: BlobKey) -> bool:
         if key in self._writing:

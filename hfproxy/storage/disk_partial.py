@@ -171,6 +171,10 @@ def open_partial(layout: Layout, key: BlobKey, size_bytes: int, block_size: int)
     """What is there of a blob, its file, and its journal, locked. Blocks. Raises BlobBusy."""
     journal_fd = _locked(layout.partial_blocks(key), key)
     try:
+        if layout.complete(key).exists():
+            # Another process finished it since the caller looked.
+            layout.partial_blocks(key).unlink(missing_ok=True)
+            raise BlobBusy(str(key))
         fd = os.open(layout.partial_bytes(key), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             found = Journal.read(journal_fd, size_bytes, block_size)
@@ -196,4 +200,16 @@ def _locked(file: Path, key: BlobKey) -> int:
     except BlockingIOError:
         os.close(fd)
         raise BlobBusy(str(key)) from None
+    if not is_still(fd, file):
+        os.close(fd)  # who wrote it ended, and took the journal away, between our two calls
+        raise BlobBusy(str(key))
     return fd
+
+
+def is_still(fd: int, file: Path) -> bool:
+    """Whether an open file is the one that has this name now."""
+    try:
+        named, opened = file.stat(), os.fstat(fd)
+    except FileNotFoundError:
+        return False
+    return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)

@@ -83,6 +83,29 @@ class Journal:
         os.write(self.fd, content)
 
 
+class Growing:
+    """The blocks of a journal that another process writes, as they are recorded. All calls block."""
+
+    def __init__(self, fd: int, size_bytes: int, block_size: int) -> None:
+        self._fd, self._wanted = fd, (_MAGIC, size_bytes, block_size)
+        self._at = 0
+
+    def more(self) -> list[int]:
+        """The blocks that were recorded since the last call."""
+        size_bytes = os.fstat(self._fd).st_size
+        if self._at == 0:
+            header = os.pread(self._fd, _HEADER.size, 0)
+            if len(header) < _HEADER.size or _HEADER.unpack(header)[:3] != self._wanted:
+                return []
+            self._at = _HEADER.size
+        content = os.pread(self._fd, max(0, size_bytes - self._at), self._at)
+        words = [word for (word,) in _RECORD.iter_unpack(content[: len(content) // _RECORD.size * _RECORD.size])]
+        if words and words[-1] == _SYNC:
+            words.pop()  # its number is still to come
+        self._at += len(words) * _RECORD.size
+        return _replay(b"".join(map(_RECORD.pack, words)))[0]
+
+
 def _replay(content: bytes) -> tuple[list[int], int]:
     """The recorded blocks in their order, and how many of them are safe."""
     blocks: list[int] = []

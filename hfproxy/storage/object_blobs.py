@@ -23,6 +23,7 @@ from hfproxy.storage.bucket import Bucket, ObjectGone
 from hfproxy.storage.catalog import LEASE_S, Catalog, Kept
 from hfproxy.storage.database import Database
 from hfproxy.storage.eviction import nothing_pinned
+from hfproxy.storage.object_followed import ObjectFollowed
 from hfproxy.storage.object_names import Objects, names, object_name
 from hfproxy.storage.object_partial import ObjectPartial
 
@@ -141,6 +142,9 @@ class ObjectBlobs:
         )
         self._writing[writer] = found
         return found
+
+    def follow(self, key: BlobKey, size_bytes: int) -> ObjectFollowed:
+        return ObjectFollowed(key, size_bytes, self.block_size_bytes, catalog=self._catalog, memory=self._memory)
 
     async def delete(self, key: BlobKey) -> bool:
         self._remembered.pop(key, None)

@@ -182,6 +182,37 @@ class BlobStoreContract:
             again = await store.partial(key, len(content))
             await again.close()
 
+    async def test_another_process_reads_it_as_it_grows(self, open_store: OpenStore) -> None:
+        async with open_store() as store, open_store() as another_process:
+            grain = store.block_size_bytes
+            key, content = sample(2.5, grain)
+            nobody = another_process.follow(key, len(content))
+            assert not await nobody.look(0), "nobody writes it yet"
+            nobody.close()
+            partial = await store.partial(key, len(content))
+            followed = another_process.follow(key, len(content))
+            assert await followed.look(0)
+            await partial.reserve(0, len(content))
+            await partial.write(grain, content[grain : 2 * grain])
+            async with asyncio.timeout(30):
+                while followed.ready_until(grain) < 2 * grain:
+                    assert await followed.look(grain)
+            assert followed.ready_until(0) == 0
+            assert await followed.read(grain + 5, 2 * grain) == content[grain + 5 : 2 * grain]
+            await partial.write(0, content[:grain])
+            await partial.write(2 * grain, content[2 * grain :])
+            await partial.verify()
+            await partial.keep()
+            await partial.close()
+            assert not await followed.look(0)
+            followed.close()
+            followed.close()
+            with pytest.raises(BlobBusy):
+                await another_process.partial(key, len(content))
+            blob = await _open(another_process, key)
+            assert await blob.read(0, len(content)) == content
+            blob.close()
+
     async def test_deleting_does_not_disturb_readers(self, open_store: OpenStore) -> None:
         async with open_store() as store:
             key, content = sample(2.5, store.block_size_bytes)

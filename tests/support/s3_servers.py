@@ -22,6 +22,7 @@ from obstore.store import S3Store
 from tests.support.waiting import answers, free_port, until
 
 REGION = "us-east-1"
+_PATIENCE_S = 120  # its five processes start slowly where others work too
 _RINGS = ("account", "container", "object")
 
 
@@ -104,12 +105,16 @@ def running_swift() -> Iterator[S3Server]:
         stack.enter_context(_running(home, *_memcached(ports["memcached"])))
         for name in _RINGS:
             stack.enter_context(_running(home, f"swift-{name}-server", str(home / f"{name}.conf")))
-        assert building.wait(60) == 0, (home / "rings.log").read_text()
+        assert building.wait(_PATIENCE_S) == 0, (home / "rings.log").read_text()
         proxy = stack.enter_context(_running(home, "swift-proxy-server", str(home / "proxy.conf")))
         url = f"http://127.0.0.1:{ports['proxy']}"
         for name in _RINGS:
-            until(partial(answers, f"http://127.0.0.1:{ports[name]}/"), what=f"the start of Swift's {name} server")
-        until(lambda: _healthy(url), what="Swift's start")
+            until(
+                partial(answers, f"http://127.0.0.1:{ports[name]}/"),
+                timeout_s=_PATIENCE_S,
+                what=f"Swift's {name} server",
+            )
+        until(lambda: _healthy(url), timeout_s=_PATIENCE_S, what="Swift")
         yield S3Server(url, "test:tester", "testing", proxy.pid)
 
 

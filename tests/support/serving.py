@@ -83,7 +83,7 @@ async def serving(
             "hfproxy",
             "serve",
             cwd=root,
-            env=environment(**settings, **variables),
+            env=environment(**{**settings, **variables}),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=out,
             stderr=err,

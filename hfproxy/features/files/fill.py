@@ -14,7 +14,7 @@ from hfproxy.features.files.lane import Lane
 from hfproxy.features.files.pace import Pace
 from hfproxy.features.files.patience import Patience
 from hfproxy.features.files.plan import split_for, uncovered
-from hfproxy.storage.blobs import BlobKey, BlobProblem, PartialBlob, WrongBytes
+from hfproxy.storage.blobs import BlobBusy, BlobKey, BlobProblem, PartialBlob, WrongBytes
 from hfproxy.upstream.downloads import HubFiles, Way
 
 log = structlog.get_logger(__name__)
@@ -73,8 +73,8 @@ class Fill:
 
     @property
     def useless(self) -> bool:
-        """Whether its bytes were wrong: nothing of them is left to follow."""
-        return isinstance(self.error, HubSentWrongBytes)
+        """Whether its bytes were wrong, or another process took it over: nothing of them is left to follow."""
+        return isinstance(self.error, HubSentWrongBytes | BlobBusy)
 
     @contextmanager
     def following(self, start: int, stop: int, *, whole: bool) -> Iterator[Reader]:

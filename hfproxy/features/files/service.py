@@ -8,16 +8,20 @@ from dataclasses import dataclass
 import structlog
 
 from hfproxy.errors import HubBroke, HubMisspoke, HubSentWrongBytes, NotKept, UpstreamError
+from hfproxy.features.files.elsewhere import Elsewhere
 from hfproxy.features.files.fills import Fills
 from hfproxy.features.files.lookup import Found, Lookup
 from hfproxy.features.files.memory import BodyMemory
 from hfproxy.features.files.patience import Patience
-from hfproxy.storage.blobs import BlobKey, BlobProblem, BlobStore, PartialBlob, StoredBlob
+from hfproxy.storage.blobs import BlobBusy, BlobKey, BlobProblem, BlobStore, FollowedBlob, PartialBlob, StoredBlob
 from hfproxy.upstream.downloads import HubFiles
 
 log = structlog.get_logger(__name__)
 
 _COPY_BYTES = 256 * 1024
+# How often a download that another process has is asked for again, and again without a byte in between.
+_ASK_AGAIN_S = 0.05
+_MOST_IN_VAIN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class FileService:
         self.lookup = lookup
         self._hub, self._blobs, self._fills, self._memory = hub, blobs, fills, memory
         self._small_bytes, self._patience, self._offline = small_bytes, patience, offline
+        self._elsewhere = Elsewhere(blobs)
         self._fetching: dict[BlobKey, asyncio.Task[bytes]] = {}
         self._putting: set[asyncio.Task[None]] = set()
 
@@ -85,24 +90,10 @@ class FileService:
         key, position = _key(found), start
         if key is not None:
             try:
-                if (blob := await self._blobs.open(key)) is not None:
-                    with closing(blob):
-                        async with aclosing(_read(blob, start, stop)) as read:
-                            async for piece in read:
-                                yield piece
-                                position = _end(piece, position)
-                    return
-                self._refuse_offline(found)
-                size = found.entry.size_bytes
-                async with self._fills.following(
-                    key, size, found.way, found.entry.etag, start=start, stop=stop, whole=whole
-                ) as (fill, reader):
-                    while position < stop:
-                        ready = await fill.ready_until(reader)
-                        async with aclosing(_read(fill.blob, position, ready)) as read:
-                            async for piece in read:
-                                yield piece
-                                position = reader.position = _end(piece, position)
+                async with aclosing(self._kept_pieces(key, found, start, stop, whole=whole)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                        position = _end(piece, position)
                 return
             except BlobProblem as problem:
                 log.warning("store.bypassed", blob=str(key), reason=str(problem), kind=type(problem).__name__)
@@ -110,6 +101,67 @@ class FileService:
         async with aclosing(self._relay(found, position, stop)) as relay:
             async for chunk in relay:
                 yield chunk
+
+    async def _kept_pieces(
+        self, key: BlobKey, found: Found, start: int, stop: int, *, whole: bool
+    ) -> AsyncGenerator[FilePiece | bytes]:
+        """By way of the store: what is complete, else our own download, else the one that another process makes.
+
+        A download changes hands when its process dies, so this goes round until all bytes were had. Raises BlobProblem.
+        """
+        position, in_vain = start, 0
+        while position < stop:
+            before = position
+            try:
+                async with aclosing(self._pieces_of_ours(key, found, position, stop, whole=whole)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                        position = _end(piece, position)
+            except BlobBusy:
+                async with aclosing(self._pieces_of_theirs(key, found, position, stop, whole=whole)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                        position = _end(piece, position)
+                in_vain = in_vain + 1 if position == before else 0
+                if in_vain > _MOST_IN_VAIN:
+                    raise
+                if in_vain > 1:
+                    await asyncio.sleep(_ASK_AGAIN_S)  # it is being let go of, or kept
+
+    async def _pieces_of_ours(
+        self, key: BlobKey, found: Found, start: int, stop: int, *, whole: bool
+    ) -> AsyncGenerator[FilePiece | bytes]:
+        if (blob := await self._blobs.open(key)) is not None:
+            with closing(blob):
+                async with aclosing(_read(blob, start, stop)) as read:
+                    async for piece in read:
+                        yield piece
+            return
+        self._refuse_offline(found)
+        size, position = found.entry.size_bytes, start
+        async with self._fills.following(
+            key, size, found.way, found.entry.etag, start=start, stop=stop, whole=whole
+        ) as (fill, reader):
+            while position < stop:
+                ready = await fill.ready_until(reader)
+                async with aclosing(_read(fill.blob, position, ready)) as read:
+                    async for piece in read:
+                        yield piece
+                        position = reader.position = _end(piece, position)
+
+    async def _pieces_of_theirs(
+        self, key: BlobKey, found: Found, start: int, stop: int, *, whole: bool
+    ) -> AsyncGenerator[FilePiece | bytes]:
+        """What another process writes, until it ends; then the rest is to be had another way."""
+        async with self._elsewhere.following(key, found.entry.size_bytes, start) as (following, place):
+            while place.position < stop:
+                ready = await following.ready_until(place, stop, whole=whole)
+                if ready == place.position:
+                    return
+                async with aclosing(_read(following.blob, place.position, ready)) as read:
+                    async for piece in read:
+                        yield piece
+                        place.position = _end(piece, place.position)
 
     async def stored_at(self, found: Found) -> str | None:
         """Where a complete file lies below the store's root, for a front server that can read it."""
@@ -203,7 +255,9 @@ def _end(piece: FilePiece | bytes, position: int) -> int:
     return piece.stop if isinstance(piece, FilePiece) else position + len(piece)
 
 
-async def _read(blob: StoredBlob | PartialBlob, start: int, stop: int) -> AsyncGenerator[FilePiece | bytes]:
+async def _read(
+    blob: StoredBlob | PartialBlob | FollowedBlob, start: int, stop: int
+) -> AsyncGenerator[FilePiece | bytes]:
     """A blob's bytes: as one piece of a file where it is one, else copied."""
     if blob.fd is not None:
         yield FilePiece(blob.fd, start, stop)
