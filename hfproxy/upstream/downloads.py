@@ -45,6 +45,23 @@ class FileFacts:
     content_disposition: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class LfsObject:
+    """An LFS object at an address that the Hub gave for it, which carries its own right and runs out."""
+
+    oid: str
+    address: str = field(repr=False)
+
+    @property
+    def path(self) -> str:
+        """What messages call it."""
+        return f"LFS object {self.oid}"
+
+    def url_path(self) -> str:
+        """What stands for the address in messages: its signature is nobody's to see."""
+        return f"/lfs/objects/{self.oid}"
+
+
 @dataclass(slots=True)
 class Way:
     """One way to a file's bytes: where it is named, on whose behalf, and the signed address that the Hub last gave.
@@ -52,10 +69,16 @@ class Way:
     The address is kept for as long as somebody downloads, never longer (contract 4.2 B).
     """
 
-    ref: FileRef
+    ref: FileRef | LfsObject
     credential: Credential
     headers: tuple[tuple[str, str], ...] = ()
     signed: URL | None = field(default=None, repr=False)
+
+    @property
+    def file(self) -> FileRef:
+        """The name, of a way that has one."""
+        assert isinstance(self.ref, FileRef)
+        return self.ref
 
 
 class FileBody:
@@ -95,7 +118,7 @@ class HubFiles:
         """
         asked = f"HEAD {way.ref.url_path()}"
         commit_hash: str | None = None
-        url = URL(self._endpoint + way.ref.url_path(), encoded=True)
+        url = self._address(way.ref)
         for _ in range(_MAX_HOPS):
             async with self._ask("HEAD", url, way, (), asked, self._asking) as response:
                 headers = response.headers
@@ -118,7 +141,7 @@ class HubFiles:
         asked = f"GET {way.ref.url_path()}"
         ranged = (("Range", f"bytes={start}-{stop - 1}"),) if (start, stop) != (0, size_bytes) else ()
         for last_try in (way.signed is None, True):
-            url = way.signed or URL(self._endpoint + way.ref.url_path(), encoded=True)
+            url = way.signed or self._address(way.ref)
             for _ in range(_MAX_HOPS):
                 async with self._ask("GET", url, way, ranged, asked, self._reading, buffer_bytes) as response:
                     if response.status in _REDIRECTS:
@@ -130,7 +153,8 @@ class HubFiles:
                     if response.status >= 400:
                         body = await response.content.read(_MAX_REFUSAL_BYTES)
                         raise _refused(response, body, asked, way)
-                    yield FileBody(response, self._check(response, url, start, size_bytes, etag, asked), asked)
+                    named = etag if isinstance(way.ref, FileRef) else None
+                    yield FileBody(response, self._check(response, url, start, size_bytes, named, asked), asked)
                     return
             way.signed = None
         raise HubMisspoke(f"more than {_MAX_HOPS} redirects", asked=asked)
@@ -170,6 +194,12 @@ class HubFiles:
                 raise _refused(response, b"", asked, way)
             yield response
 
+    def _address(self, ref: FileRef | LfsObject) -> URL:
+        if isinstance(ref, FileRef):
+            return URL(self._endpoint + ref.url_path(), encoded=True)
+        path = self._addresses.path_of(ref.address)
+        return URL(self._endpoint + path if path is not None else ref.address, encoded=True)
+
     def _next(self, url: URL, response: aiohttp.ClientResponse, asked: str) -> URL:
         """Where a redirect leads; an address of the public Hub leads to the one we speak to."""
         if not (location := response.headers.get("Location")):
@@ -182,11 +212,11 @@ class HubFiles:
         return target
 
     def _check(
-        self, response: aiohttp.ClientResponse, url: URL, start: int, size_bytes: int, etag: str, asked: str
+        self, response: aiohttp.ClientResponse, url: URL, start: int, size_bytes: int, etag: str | None, asked: str
     ) -> int:
         """Where the body begins. Raises HubMisspoke if it is another file's, or no file's at all."""
-        told = response.headers.get("ETag")
-        if url.origin() == self._origin and told and normalise_etag(told).lower() != etag.lower():
+        told = response.headers.get("ETag") if etag is not None and url.origin() == self._origin else None
+        if told and etag is not None and normalise_etag(told).lower() != etag.lower():
             # The CDN has etags of its own (contract 9.19); the Hub's must be the one it told before.
             raise HubMisspoke("another file than the one it described", asked=asked)
         if response.headers.get("Content-Encoding", "identity") != "identity":
@@ -205,6 +235,8 @@ class HubFiles:
 def _refused(response: aiohttp.ClientResponse, body: bytes, asked: str, way: Way) -> UpstreamError:
     """The Hub's refusal, with the code that it leaves out and clients behind a gateway need (`unsaid.py`)."""
     error = refusal(response.status, response.headers, body, asked=asked, credential=way.credential)
+    if not isinstance(way.ref, FileRef):
+        return error
     route = Route(Kind.RESOLVE, Right.READ, (way.ref.repo,))
     if lacks_repo_code(response.status, response.headers, route, token_sent=way.credential.token is not None):
         error.hub_code = "RepoNotFound"

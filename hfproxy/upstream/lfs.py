@@ -5,6 +5,7 @@ Contract 6.4 and 5.5, and the LFS batch API (git-lfs, docs/api/batch.md). Three 
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from hfproxy.upstream.addresses import HubAddresses
 
 XET_TRANSFER = "xet"
+_OID = re.compile(r"[0-9a-f]{64}")
 _GATEWAYS_OWN = "/-/"
 
 
@@ -21,7 +23,7 @@ class Target:
 
     authorization: the header the Hub gave for that place, if any. oid, size_bytes: the object it is about. key_id: the
     gateway key it was asked for with, if any. repo: of which repository, as it prints. holder: kind, name, id and role
-    of the caller who was sent there.
+    of the caller who was sent there. life_s: how long the Hub lets the client go there, if it says.
     """
 
     address: str
@@ -32,6 +34,12 @@ class Target:
     key_id: str | None = None
     repo: str | None = None
     holder: tuple[str, ...] | None = None
+    life_s: int | None = None
+
+    @property
+    def gives_object(self) -> bool:
+        """Whether this is the right to read one object, whoever has its bytes."""
+        return "GET" in self.methods and self.oid is not None and self.size_bytes is not None
 
 
 def without_xet(question: bytes) -> bytes:
@@ -84,8 +92,8 @@ def _rewrite_action(
     oid, size = lfs_object.get("oid"), lfs_object.get("size")
 
     about: dict[str, Any] = {
-        "oid": oid if isinstance(oid, str) else None,
-        "size_bytes": size if isinstance(size, int) else None,
+        "oid": oid if isinstance(oid, str) and _OID.fullmatch(oid) else None,
+        "size_bytes": size if type(size) is int and size >= 0 else None,
     }
 
     # Where the Hub is a gateway too, a ticket of its own is no path that we could answer.
@@ -96,7 +104,9 @@ def _rewrite_action(
         lfs_object.pop("authenticated", None)
         return
     methods = {"download": ("GET", "HEAD"), "upload": ("PUT", "POST")}.get(name, ("POST",))
-    action["href"] = ticket(Target(action["href"], methods, authorization, **about))
+    life_s = action.get("expires_in") if name == "download" else None
+    life_s = life_s if type(life_s) is int and life_s > 0 else None
+    action["href"] = ticket(Target(action["href"], methods, authorization, **about, life_s=life_s))
     for key, value in header.items():
         if key.isdecimal() and isinstance(value, str):
             header[key] = ticket(Target(value, ("PUT",), **about))

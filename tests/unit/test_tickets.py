@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfproxy.features.passthrough.tickets import LIFE_S, BadTicket, TicketOffice
+from hfproxy.features.passthrough.tickets import LIFE_S, READING_LIFE_S, BadTicket, TicketOffice
 from hfproxy.storage.secret import derived_key
 from hfproxy.upstream.lfs import Target
 
@@ -49,6 +49,19 @@ def test_a_ticket_runs_out() -> None:
     assert office.read(ticket) == TARGET
     now[0] += 1
     with pytest.raises(BadTicket, match="run out"):
+        office.read(ticket)
+
+
+@pytest.mark.parametrize(("said_s", "life_s"), [(None, READING_LIFE_S), (60, 60), (10**9, LIFE_S)])
+def test_a_right_to_read_an_object_ends_no_later_than_the_hubs_own(said_s: int | None, life_s: int) -> None:
+    now = [1000.0]
+    office = TicketOffice(b"k" * 32, clock=lambda: now[0])
+    target = Target("https://cdn.example/x", ("GET", "HEAD"), oid="a" * 64, size_bytes=5, life_s=said_s)
+    ticket = office.issue(target)
+    now[0] += life_s
+    assert office.read(ticket) == target
+    now[0] += 1
+    with pytest.raises(BadTicket):
         office.read(ticket)
 
 

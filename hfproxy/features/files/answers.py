@@ -3,6 +3,7 @@
 from urllib.parse import quote
 
 from hfproxy.features.files.lookup import Found
+from hfproxy.storage.pointers import FileEntry
 from hfproxy.upstream.headers import LINKED_ETAG, LINKED_SIZE, REPO_COMMIT
 
 
@@ -28,10 +29,22 @@ def file_headers(found: Found, *, status: str, download: bool) -> dict[str, str]
     return headers
 
 
+def object_headers(entry: FileEntry, *, status: str) -> dict[str, str]:
+    """The same for an LFS object, which git-lfs asks for: it has no name and no commit."""
+    return {
+        "ETag": f'"{entry.etag}"',
+        "Accept-Ranges": "bytes",
+        "Content-Type": entry.content_type,
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+        "Cache-Status": f"hfproxy; {status}",
+    }
+
+
 def _disposition(found: Found, *, download: bool) -> str:
     told = found.entry.content_disposition
     if told is None:
-        name = found.way.ref.path.rpartition("/")[2]
+        name = found.way.file.path.rpartition("/")[2]
         plain = name.encode("ascii", "replace").decode().replace('"', "?").replace("\\", "?")
         told = f"inline; filename*=UTF-8''{quote(name, safe='')}; filename=\"{plain}\";"
     return told.replace("inline", "attachment", 1) if download and told.startswith("inline") else told

@@ -148,7 +148,7 @@ class Lookup:
 
     async def _ask(self, repo: str, way: Way) -> FileEntry | Absence:
         """Asks the Hub, once for all who want to know the same on the same behalf; outlives who asked first."""
-        ref, who = way.ref, audience(way.credential)
+        ref, who = way.file, audience(way.credential)
         key = (repo, ref.revision, ref.path, who)
         task = self._asking.get(key)
         if task is None:
@@ -172,7 +172,7 @@ class Lookup:
             task.exception()  # whoever waits gets it; if all went away, nobody needs to know
 
     async def _describe(self, repo: str, way: Way) -> FileEntry | Absence:
-        ref, generation = way.ref, self._pointers.generation(repo)
+        ref, generation = way.file, self._pointers.generation(repo)
         try:
             facts = await self._hub.describe(way)
         except HubRefused as error:

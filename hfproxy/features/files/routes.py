@@ -55,12 +55,17 @@ async def answer_file(request: web.Request) -> web.StreamResponse:
     )
     found = await find()
     note(repo=repo, commit_hash=found.entry.commit_hash)
-    entry = found.entry
     if found.entry.size_bytes > MAX_HTTP_DOWNLOAD_SIZE:
         # The Python client takes these by Xet alone, and the relay leaves them the offer.
         return await request.app[RELAY_FILE](request)
     request[RELAYED] = True
     told = file_headers(found, status=found.status, download="download" in request.query)
+    return await answer_found(request, found, told)
+
+
+async def answer_found(request: web.Request, found: Found, told: dict[str, str]) -> web.StreamResponse:
+    """What the caller wants of a file that they may read. told: the headers that tell of it."""
+    service, entry = request.app[FILES], found.entry
     part = wanted(request.method, request.headers, etag=entry.etag, size_bytes=entry.size_bytes)
     match part:
         case Unchanged():

@@ -21,6 +21,7 @@ from hfproxy.errors import (
 )
 from hfproxy.facts import note
 from hfproxy.features.access.keyring import KEY_RING
+from hfproxy.features.files.objects import answer_object, is_kept_by_its_name
 from hfproxy.features.passthrough.client_body import ClientBody
 from hfproxy.features.passthrough.idle import idle_limit
 from hfproxy.features.passthrough.models import Answer, Question
@@ -100,7 +101,6 @@ async def refuse_xet_upload(request: web.Request) -> web.StreamResponse:
 
 async def use_ticket(request: web.Request) -> web.StreamResponse:
     """Bytes to or from the place that the Hub named; the ticket is the right to go there, and only there."""
-    note(outcome="relayed", kind="store")
     try:
         target = request.app[TICKETS].read(request.match_info["ticket"])
     except BadTicket as error:
@@ -111,6 +111,9 @@ async def use_ticket(request: web.Request) -> web.StreamResponse:
     if target.key_id is not None and not await request.app[KEY_RING].opens(target.key_id):
         raise CallerNotAllowed("the gateway key that this transfer was begun with has expired or was revoked")
     judge_ticket(request, target)
+    if is_kept_by_its_name(target):
+        return await answer_object(request, target)
+    note(outcome="relayed", kind="store")
     async with _moving(request) as (body, moved):
         question = _question(request, request.raw_path, _STORE_ROUTE, body)
         return await _send(request, request.app[RELAY].ask_store(question, target), moved)

@@ -14,6 +14,8 @@ from hfproxy.upstream.lfs import Target
 
 # A large upload asks for all its addresses at the start; the store's own signature ends earlier if it must.
 LIFE_S = 24 * 3600
+# A right to read an object must not outlive the Hub's own; where it names no end, its signed addresses live an hour.
+READING_LIFE_S = 3600
 _NONCE_SIZE = 12
 _VERSION = b"\x01"
 
@@ -31,7 +33,8 @@ class TicketOffice:
 
     def issue(self, target: Target) -> str:
         """The ticket's text: one path segment that needs no encoding."""
-        plain = json.dumps({**asdict(target), "until": int(self._clock()) + LIFE_S}, separators=(",", ":"))
+        life_s = min(target.life_s or READING_LIFE_S, LIFE_S) if target.gives_object else LIFE_S
+        plain = json.dumps({**asdict(target), "until": int(self._clock()) + life_s}, separators=(",", ":"))
         nonce = secrets.token_bytes(_NONCE_SIZE)
         sealed = self._cipher.encrypt(nonce, plain.encode(), _VERSION)
         return urlsafe_b64encode(_VERSION + nonce + sealed).decode().rstrip("=")
