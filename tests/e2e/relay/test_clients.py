@@ -1,44 +1,24 @@
 """Every generation of the real client works through the gateway, in a network where it is the only way out."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from hfproxy.sandbox.pointers import Pointer
-from hfproxy.sandbox.server import Sandbox, SandboxConfig, running_sandbox
+from hfproxy.sandbox.server import SandboxConfig, running_sandbox
 from hfproxy.upstream.refs import RepoRef, RepoType
+from tests.e2e.relay.conftest import GATE, PREFIX, WALLED_IN
 from tests.e2e.sandbox.scenarios.names import NAMES
-from tests.support.clients import Client, environment
+from tests.support.clients import WITHOUT_XET, Client, environment
+from tests.support.clients import client as built_client
 from tests.support.gateway import Gateway, gateway_for
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 SANDBOX_SCENARIOS = Path(__file__).parents[1] / "sandbox" / "scenarios"
-# The gateway's own address; whatever else a client tries to reach, it must ask a proxy that is not there.
-GATE = "127.0.0.7"
-PREFIX = "/team/hub"
-WALLED_IN = {
-    **dict.fromkeys(["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"], "http://127.0.0.1:9"),
-    **dict.fromkeys(["NO_PROXY", "no_proxy"], GATE),
-}
 TRANSFERS = ["uploads", "downloads", "pull_requests", "file_system", "rights", "renamed"]
 
 
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    """A sandbox that asks for large files in parts."""
-    async with running_sandbox(SandboxConfig(multipart_from_bytes=10_000_000, part_bytes=5_000_000)) as running:
-        yield running
-
-
-@pytest.fixture
-async def gateway(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[Gateway]:
-    variables = {"UPSTREAM__TOKEN": "", "SERVER__HOST": GATE, "SERVER__PATH_PREFIX": PREFIX}
-    async with gateway_for(sandbox.url, tmp_path / "data", **variables) as running:
-        yield running
-
-
-@pytest.mark.parametrize("scenario", ["repositories", "content"])
+@pytest.mark.parametrize("scenario", ["repositories", "content", "discussions", "services"])
 async def test_a_client_finds_everything_as_on_the_hub(
     client: Client, gateway: Gateway, tmp_path: Path, scenario: str
 ) -> None:
@@ -49,6 +29,12 @@ async def test_a_client_finds_everything_as_on_the_hub(
 
 
 async def test_files_go_up_and_down(client: Client, gateway: Gateway, tmp_path: Path) -> None:
+    await _transfer(client, gateway.url, tmp_path)
+
+
+async def test_files_go_up_and_down_where_hf_xet_is_not_installed(gateway: Gateway, tmp_path: Path) -> None:
+    client = built_client(WITHOUT_XET)
+    assert not list(client.home.rglob("hf_xet*"))
     await _transfer(client, gateway.url, tmp_path)
 
 

@@ -69,6 +69,25 @@ def file_system():
     assert fs.read_text(f"{REPO}/written.txt") == "written"
     fs.rm(f"{REPO}/written.txt")
     assert not fs.exists(f"{REPO}/written.txt", refresh=True)
+    told = fs.info(f"{REPO}/parts.bin")
+    assert (told["type"], told["size"], told["lfs"]["size"]) == ("file", len(PARTS), len(PARTS))
+    assert sorted(fs.glob(f"{REPO}/**/*.bin")) == sorted(
+        f"{REPO}/{path}" for path in ("big.bin", ODD, "folder/sub/b.bin", "parts.bin")
+    )
+    with fs.open(f"{REPO}/{ODD}", "rb") as file:
+        file.seek(1)
+        assert file.read() == b"dd"
+    fs.cp_file(f"{REPO}/big.bin", f"{REPO}/copies/50% big.bin")
+    assert fs.cat_file(f"{REPO}/copies/50% big.bin") == BIG
+    with fs.open(f"{REPO}/copies/streamed.bin", "wb") as file:
+        for at in range(0, len(PARTS), 5_000_000):
+            file.write(PARTS[at : at + 5_000_000])
+    assert fs.cat_file(f"{REPO}/copies/streamed.bin") == PARTS
+    with fs.open(f"{REPO}@refs/pr/1/pr.txt", "rb") as file:
+        assert file.read() == b"pr"
+    assert [entry["name"] for entry in fs.ls(f"{REPO}@refs%2Fpr%2F1", refresh=True) if entry["name"].endswith("pr.txt")]
+    fs.rm(f"{REPO}/copies", recursive=True)
+    assert not fs.exists(f"{REPO}/copies/streamed.bin", refresh=True)
 
 
 def rights():
