@@ -15,7 +15,7 @@ def environment(**variables: str) -> dict[str, str]:
     return {**clean, "COLUMNS": "120", **variables}
 
 
-def hfproxy(*arguments: str, cwd: Path, timeout_s: float = 30, **variables: str) -> subprocess.CompletedProcess[str]:
+def hfproxy(*arguments: str, cwd: Path, timeout_s: float = 120, **variables: str) -> subprocess.CompletedProcess[str]:
     """The finished command."""
     return subprocess.run(
         [sys.executable, "-m", "hfproxy", *arguments],

@@ -24,7 +24,7 @@ def free_port() -> int:
             return port
 
 
-def until(true: Callable[[], bool], *, timeout_s: float = 30, what: str = "it") -> None:
+def until(true: Callable[[], bool], *, timeout_s: float = 90, what: str = "it") -> None:
     """Returns when `true` says so; fails when it has not in time."""
     deadline = time.monotonic() + timeout_s
     while not true():

@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,12 @@ class Watched:
         async with self.gateway.http.get(f"{self.gateway.url}/api/models/alice/demo") as answer:
             return str((await answer.json())["sha"])
 
+    def tells_another_commit_than(self, before: str) -> Callable[[], Awaitable[bool]]:
+        async def tells() -> bool:
+            return await self.sha() != before
+
+        return tells
+
     async def notify(self, body: Any, secret: str | None = SECRET) -> tuple[int, Any]:
         headers = {"X-Webhook-Secret": secret} if secret is not None else {}
         async with self.gateway.http.post(self.gateway.url + PATH, json=body, headers=headers) as answer:
@@ -84,7 +90,7 @@ async def test_a_commit_at_the_hub_is_seen_at_once(watched: Watched) -> None:
     await watch(watched)
     await watched.commit("second")
     await eventually(watched.read, (200, "second"))
-    assert await watched.sha() != before
+    await eventually(watched.tells_another_commit_than(before), True)
 
 
 async def test_a_move_and_a_deletion_are_seen_at_once(watched: Watched) -> None:

@@ -222,7 +222,7 @@ async def test_an_answer_to_a_client_of_http_1_0_ends_with_its_connection(tmp_pa
         writer.write(b"GET /x HTTP/1.0\r\nHost: localhost\r\n\r\n")
         head = await read_head(reader)
         assert head.get("Transfer-Encoding") is None
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await reader.read() == b"abc"
 
 
