@@ -1,5 +1,6 @@
 """What was written to the Hub through the gateway, for those who keep something of it or keep account of it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -29,14 +30,22 @@ class Written:
 WriteWatcher = Callable[[Written], Awaitable[None]]
 
 
+@dataclass(slots=True)
+class Telling:
+    """What will be told; whoever makes the write puts the repositories' full names in, once they are known."""
+
+    route: Route
+
+
 @asynccontextmanager
 async def telling(
     watchers: Sequence[WriteWatcher], method: str, path: str, route: Route, caller: str
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Telling]:
     """Tells the watchers of the write that is made inside, however it ends."""
     status: int | None = None
+    told = Telling(route)
     try:
-        yield
+        yield told
         status = 200
     except HubRefused as error:
         status = error.status
@@ -44,5 +53,6 @@ async def telling(
     except UpstreamError:
         raise
     finally:
-        for watcher in watchers:
-            await watcher(Written(method, path, route, status, caller))
+        written = Written(method, path, told.route, status, caller)
+        # At once: what they write in the database becomes one commit.
+        await asyncio.gather(*(watcher(written) for watcher in watchers))

@@ -7,12 +7,13 @@ as long as they live. Who is late has lost it, and every statement of theirs fin
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, literal, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, literal, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -50,7 +51,7 @@ class Catalog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._noting = GroupedWrites(database, durable=False)
+        self._noting = GroupedWrites(partial(database.write, durable=False))
 
     async def find(self, key: BlobKey) -> Kept | None:
         """What is known of a blob."""
@@ -128,16 +129,8 @@ class Catalog:
 
     async def note_block(self, key: BlobKey, block: int, writer: str) -> None:
         """Notes that a block lies in the writer's series. Raises BlobBusy if they have lost the lease."""
-
-        async def work(connection: AsyncConnection) -> bool:
-            if not await _holds(connection, key, writer):
-                return False
-            row = {"blob": str(key), "block": block, "series": writer}
-            await connection.execute(upsert(connection, BLOCKS), [row])
-            return True
-
         with _told_as_ours():
-            held = await self._noting.add(work)
+            held = await self._noting.add(_note_blocks, {"blob": str(key), "block": block, "series": writer})
         if not held:
             raise BlobBusy(f"{key}: another took it over")
 
@@ -327,6 +320,20 @@ async def _used(connection: AsyncConnection) -> int:
 async def _blocks(connection: AsyncConnection, key: BlobKey) -> dict[int, str]:
     rows = await connection.execute(select(BLOCKS.c.block, BLOCKS.c.series).where(BLOCKS.c.blob == str(key)))
     return {row.block: row.series for row in rows}
+
+
+def _note_blocks(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Sequence[bool]:
+    """Which of the blocks were noted: those whose writer holds the lease."""
+    held = [
+        connection.execute(
+            select(BLOBS.c.blob).where(BLOBS.c.blob == row["blob"], BLOBS.c.writer == row["series"])
+        ).first()
+        is not None
+        for row in rows
+    ]
+    if noted := [row for row, its in zip(rows, held, strict=True) if its]:
+        connection.execute(upsert(connection, BLOCKS), noted)
+    return held
 
 
 async def _holds(connection: AsyncConnection, key: BlobKey, writer: str, *, lock: bool = False) -> bool:

@@ -1,37 +1,46 @@
-"""The database: one engine over SQLite (a file beside everything else that is kept) or PostgreSQL.
+"""The database: SQLite (a file beside everything else that is kept) or PostgreSQL.
 
 How a feature keeps something here:
 
 1. it defines its tables in its own `tables.py` with `Table("name", METADATA, ...)`, times as `UtcTime()`;
 2. a migration in `migrations/versions/` makes them: the next number, `down_revision` the number before it;
-3. its store is given the `Database` (`app[DATABASE]`) and speaks SQLAlchemy Core:
+3. its store is given the `Database` (`app[DATABASE]`) and hands it functions of a connection, in SQLAlchemy Core:
 
-       async with database.reading() as connection:
-           rows = (await connection.execute(select(KEYS))).all()
-       async with database.writing() as connection:              # one transaction, committed at the end
-           await connection.execute(insert(KEYS).values(...))
+       await database.read(lambda connection: connection.execute(select(KEYS)).all())
+       await database.write(lambda connection: connection.execute(insert(KEYS), row))   # one transaction, committed
 
 A test keeps 1 and 2 equal, on both engines. `open_database` migrates, so that a feature finds its tables.
 
-What `writing()` has committed survives a power cut: SQLite syncs its log to the disk at each commit
-(`synchronous=FULL`). `writing(durable=False)` is for what may be forgotten, such as when something was last used, or
-can be asked for again: it costs no sync, and survives a crash of the process, but not of the machine.
+What `write` has committed survives a power cut: SQLite syncs its log to the disk at each commit (`synchronous=FULL`).
+`durable=False` is for what may be forgotten, such as when something was last used, or can be asked for again: it costs
+no sync, and survives a crash of the process, but not of the machine.
 """
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import Any
+from __future__ import annotations
 
-from sqlalchemy import DateTime, Dialect, MetaData, event
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy import DateTime, Dialect, MetaData
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
 from hfproxy.errors import StorageUnavailable
+from hfproxy.storage.grouping import Batch, GroupedWrites
+from hfproxy.storage.sqlite import DURABLE, WRITES, SqliteThreads, set_up
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine  # not needed for SQLite, and slow to import
+
+T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741  an item
+Work = Callable[[Connection], T]
 
 METADATA = MetaData(
     naming_convention={
@@ -44,11 +53,7 @@ METADATA = MetaData(
 )
 """Every table of every feature."""
 
-# How long a transaction waits for another process that writes to the same SQLite file.
-_SQLITE_BUSY_TIMEOUT_MS = 15_000
 _POOL_TIMEOUT_S = 15
-_WRITES = "hfproxy_writes"
-_DURABLE = "hfproxy_durable"
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -70,26 +75,70 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class Database:
-    """Transactions on one database. `writing` is one at a time on SQLite, which knows no other way.
+    """Transactions on one database. Those that write are one at a time on SQLite, which knows no other way.
 
-    Both raise StorageUnavailable when the database cannot be used; IntegrityError passes, since it is an answer.
+    All raise StorageUnavailable when the database cannot be used; IntegrityError passes, since it is an answer.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self.engine = engine
-        self._sqlite = engine.dialect.name == "sqlite"
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        self._threads = SqliteThreads(url) if url.get_backend_name() == "sqlite" else None
         self._one_writer = asyncio.Lock()
+        self._shared = GroupedWrites(self.write)
+
+    async def read(self, work: Work[T]) -> T:
+        """What `work` returns, values and no open results; it sees one state of the database and changes nothing.
+
+        On SQLite it runs in a thread, as a whole: a hop for each statement costs far more than the statement.
+        """
+        with _told_as_ours():
+            if self._threads is not None:
+                return await self._threads.read(work)
+            async with self.engine.connect() as connection:
+                return await connection.run_sync(work)
+
+    async def write(self, work: Work[T], *, durable: bool = True) -> T:
+        """The same in a transaction that is committed when this returns, and rolled back if `work` raises."""
+        if self._threads is not None:
+            with _told_as_ours():
+                async with self._one_writer:
+                    return await self._threads.write(work, durable=durable)
+        async with self._transaction(durable) as connection:
+            return await connection.run_sync(work)
+
+    async def write_with_others(self, work: Batch[I, T], item: I) -> T:
+        """What `work` makes of this item, in one transaction with all who write this way at the same time.
+
+        They share its disk sync and its statements: `work` is called once, with the items of all who gave the same
+        one, and returns a value for each. One that fails fails all: for plain inserts and deletes, which fail only
+        where the database does.
+        """
+        return await self._shared.add(work, item)
+
+    async def close(self) -> None:
+        """Waits for what was begun, and closes all connections."""
+        await self._shared.close()
+        if self._threads is not None:
+            await asyncio.to_thread(self._threads.close)
+        if "engine" in self.__dict__:
+            await self.engine.dispose()
+
+    @cached_property
+    def engine(self) -> AsyncEngine:
+        """The engine behind `reading` and `writing`, and behind all on PostgreSQL."""
+        return _async_engine(self._url)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that sees one state of the database and changes nothing."""
-        async with _told_as_ours(), self.engine.connect() as connection:
-            yield connection
+        """As `read`, for code that awaits something else between its statements."""
+        with _told_as_ours():
+            async with self.engine.connect() as connection:
+                yield connection
 
     @asynccontextmanager
     async def writing(self, *, durable: bool = True) -> AsyncIterator[AsyncConnection]:
-        """A transaction that is committed at the end, or rolled back by an exception."""
-        if self._sqlite:
+        """As `write`, for code that awaits something else between its statements."""
+        if self._threads is not None:
             async with self._one_writer, self._transaction(durable) as connection:
                 yield connection
         else:
@@ -98,16 +147,17 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, durable: bool) -> AsyncIterator[AsyncConnection]:
-        async with _told_as_ours(), self.engine.connect() as connection:
-            await connection.execution_options(**{_WRITES: True, _DURABLE: durable})
-            async with connection.begin():
-                if not self._sqlite and not durable:
-                    await connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
-                yield connection
+        with _told_as_ours():
+            async with self.engine.connect() as connection:
+                await connection.execution_options(**{WRITES: True, DURABLE: durable})
+                async with connection.begin():
+                    if self._threads is None and not durable:
+                        await connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
+                    yield connection
 
 
-@asynccontextmanager
-async def _told_as_ours() -> AsyncIterator[None]:
+@contextmanager
+def _told_as_ours() -> Iterator[None]:
     try:
         yield
     except IntegrityError:
@@ -118,40 +168,21 @@ async def _told_as_ours() -> AsyncIterator[None]:
 
 
 def database_url(url: str) -> URL:
-    """An operator's URL with the async driver that we use for it."""
+    """An operator's URL with the driver that we use for it."""
     parsed = make_url(url)
     if parsed.get_backend_name() in {"postgres", "postgresql"}:
         return parsed.set(drivername="postgresql+asyncpg")
-    return parsed.set(drivername="sqlite+aiosqlite")
+    return parsed.set(drivername="sqlite")
 
 
-def create_engine(url: URL) -> AsyncEngine:
-    """An engine that is not connected yet. Raises ImportError where the driver is not installed."""
+def _async_engine(url: URL) -> AsyncEngine:
+    from sqlalchemy.ext.asyncio import create_async_engine  # see above
+
     if url.get_backend_name() != "sqlite":
         return create_async_engine(
             url, pool_size=10, max_overflow=10, pool_timeout=_POOL_TIMEOUT_S, pool_pre_ping=True, hide_parameters=True
         )
+    url = url.set(drivername="sqlite+aiosqlite")
     engine = create_async_engine(url, pool_size=5, max_overflow=5, pool_timeout=_POOL_TIMEOUT_S, hide_parameters=True)
-    event.listen(engine.sync_engine, "connect", _set_up_sqlite)
-    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    set_up(engine.sync_engine)
     return engine
-
-
-def _set_up_sqlite(connection: Any, _record: object) -> None:
-    # Transactions are ours to begin: the driver's own habit begins them late, and never for reading.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {_SQLITE_BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    if not options.get(_WRITES):
-        connection.exec_driver_sql("BEGIN")
-        return
-    connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if options[_DURABLE] else 'NORMAL'}")
-    # A transaction that reads first and writes later would fail at once, without waiting, if another writer came
-    # between: so it says at its start that it will write.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,33 +1,35 @@
-"""Many small writes, few commits."""
+"""Many small writes, few commits and few statements."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from hfproxy.storage.database import Database
+from sqlalchemy import Connection
 
 T = TypeVar("T")
-Work = Callable[[AsyncConnection], Awaitable[T]]
+I = TypeVar("I")  # noqa: E741  an item
+Batch = Callable[[Connection, Sequence[I]], Sequence[T]]
+
+
+class _Write(Protocol):
+    async def __call__(self, work: Callable[[Connection], T]) -> T: ...
 
 
 class GroupedWrites:
     """Puts the writes that wait while one commit runs into the next: a disk sync is paid by all of them together.
 
-    Each waits until its own is committed. A transaction is shared, so a write that fails fails its neighbours too:
-    for plain inserts, which fail only where the database does.
+    Each waits until its own is committed.
     """
 
-    def __init__(self, database: Database, *, durable: bool = True) -> None:
-        self._database, self._durable = database, durable
-        self._waiting: list[tuple[Work[Any], asyncio.Future[Any]]] = []
+    def __init__(self, write: _Write) -> None:
+        self._write = write
+        self._waiting: dict[Batch[Any, Any], list[tuple[Any, asyncio.Future[Any]]]] = {}
         self._committing: asyncio.Task[None] | None = None
 
-    async def add(self, work: Work[T]) -> T:
-        """What `work` returns, once it is committed. Raises StorageUnavailable."""
+    async def add(self, work: Batch[I, T], item: I) -> T:
+        """What `work` returns for this item among others, once it is committed. Raises StorageUnavailable."""
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append((work, done))
+        self._waiting.setdefault(work, []).append((item, done))
         if self._committing is None or self._committing.done():
             self._committing = asyncio.create_task(self._commit_all(), name="commit grouped writes")
         return await done
@@ -39,17 +41,21 @@ class GroupedWrites:
 
     async def _commit_all(self) -> None:
         while self._waiting:
-            group, self._waiting = self._waiting, []
-            results: list[Any] | BaseException
-            (results,) = await asyncio.gather(self._commit([work for work, _ in group]), return_exceptions=True)
-            for number, (_, done) in enumerate(group):
-                if done.cancelled():
-                    continue
-                if isinstance(results, BaseException):
-                    done.set_exception(results)
-                else:
-                    done.set_result(results[number])
-
-    async def _commit(self, group: list[Work[Any]]) -> list[Any]:
-        async with self._database.writing(durable=self._durable) as connection:
-            return [await work(connection) for work in group]
+            await asyncio.sleep(0)  # whoever is about to add one can still do so
+            group, self._waiting = self._waiting, {}
+            works = [(work, [item for item, _ in waiting]) for work, waiting in group.items()]
+            waiting = [done for each in group.values() for _, done in each]
+            try:
+                results = await self._write(
+                    lambda connection, works=works: [  # type: ignore[misc]
+                        result for work, items in works for result in work(connection, items)
+                    ]
+                )
+            except Exception as error:  # an edge: whoever waits gets it
+                for done in waiting:
+                    if not done.done():
+                        done.set_exception(error)
+            else:
+                for done, result in zip(waiting, results, strict=True):
+                    if not done.done():
+                        done.set_result(result)

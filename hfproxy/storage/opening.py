@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 
 from hfproxy.errors import StorageUnavailable
 from hfproxy.starting import CannotStart
-from hfproxy.storage.database import Database, create_engine, database_url
+from hfproxy.storage.database import Database, database_url
 
 FILE_NAME = "hfproxy.db"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -35,23 +35,21 @@ async def open_database(root: Path, url: str | None = None) -> AsyncIterator[Dat
     """
     if url is None:
         await asyncio.to_thread(_prepare_file, root)
-        location = URL.create("sqlite+aiosqlite", database=str(root / FILE_NAME))
+        location = URL.create("sqlite", database=str(root / FILE_NAME))
     else:
         location = database_url(url)
         if importlib.util.find_spec("asyncpg") is None:
             raise DatabaseUnusable("PostgreSQL needs one more package: pip install 'hfproxy[postgres]'")
-    engine = create_engine(location)
+    database = Database(location)
     try:
-        database = Database(engine)
         try:
-            async with database.writing() as connection:
-                await connection.run_sync(_migrate)
+            await database.write(_migrate)
         except StorageUnavailable as error:
             shown = location.render_as_string(hide_password=True)
             raise DatabaseUnusable(f"{error.detail} ({shown})") from error
         yield database
     finally:
-        await engine.dispose()
+        await database.close()
 
 
 def newest_version() -> str:

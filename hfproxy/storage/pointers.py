@@ -7,13 +7,14 @@ writes go to the database in bunches behind the answers, and an order of the ope
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import structlog
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, Table, bindparam, delete, select
 
 from hfproxy.errors import StorageUnavailable
 from hfproxy.storage.database import Database
@@ -27,6 +28,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 _WRITE_EVERY_S = 0.2
 _MOST_REMEMBERED = 20_000
+_FORGET = delete(REVISIONS).where(REVISIONS.c.repo.in_(bindparam("repos", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Pointers:
         self._database = database
         self._revisions: _Recent[tuple[str, str], Pointer] = _Recent()
         self._files: _Recent[tuple[str, str, str], FileEntry | Absence] = _Recent()
-        self._unwritten: dict[tuple[str, ...], tuple[Any, dict[str, Any]]] = {}
+        self._unwritten: dict[tuple[str, ...], tuple[Table, dict[str, Any]]] = {}
         self._turn = asyncio.Lock()
         self._generations: dict[str, int] = {}
         self.notes = 0
@@ -176,17 +178,14 @@ class Pointers:
         self._revisions.drop(key for key in self._revisions if key[0] == repo)
         for key in [key for key in self._unwritten if key[:2] == ("revision", repo)]:
             del self._unwritten[key]
-        async with self._turn, self._database.writing() as connection:
-            await connection.execute(delete(REVISIONS).where(REVISIONS.c.repo == repo))
+        async with self._turn:
+            await self._database.write_with_others(_forget, repo)
 
     async def named(self, name: str) -> list[str]:
         """The repositories that are kept under this name, whoever owns them."""
         known = {key[0] for key in self._revisions} | {key[0] for key in self._files}
-        async with self._database.reading() as connection:
-            rows = await connection.execute(
-                select(REVISIONS.c.repo).where(REVISIONS.c.repo.endswith(name, autoescape=True)).distinct()
-            )
-            known.update(row.repo for row in rows)
+        wanted = select(REVISIONS.c.repo).where(REVISIONS.c.repo.endswith(name, autoescape=True)).distinct()
+        known.update(await self._database.read(lambda connection: connection.execute(wanted).scalars().all()))
         return [repo for repo in known if repo.rpartition("/")[2] == name]
 
     async def write(self) -> None:
@@ -196,11 +195,7 @@ class Pointers:
                 return
             noted, self._unwritten = self._unwritten, {}
             try:
-                async with self._database.writing(durable=False) as connection:
-                    for table in (REVISIONS, FILES):
-                        rows = [row for of, row in noted.values() if of is table]
-                        if rows:
-                            await connection.execute(upsert(connection, table), rows)
+                await self._database.write(partial(_write, noted=list(noted.values())), durable=False)
                 self.notes += 1
             except StorageUnavailable as error:
                 # It is remembered in memory, and can be asked for again.
@@ -208,11 +203,21 @@ class Pointers:
 
     async def _row(self, statement: Any) -> Any:
         try:
-            async with self._database.reading() as connection:
-                return (await connection.execute(statement)).first()
+            return await self._database.read(lambda connection: connection.execute(statement).first())
         except StorageUnavailable as error:
             log.warning("pointers.unread", reason=error.detail)
             return None
+
+
+def _forget(connection: Connection, repos: Sequence[str]) -> Sequence[None]:
+    connection.execute(_FORGET, {"repos": repos})
+    return [None] * len(repos)
+
+
+def _write(connection: Connection, noted: Sequence[tuple[Table, dict[str, Any]]]) -> None:
+    for table in (REVISIONS, FILES):
+        if rows := [row for of, row in noted if of is table]:
+            connection.execute(upsert(connection, table), rows)
 
 
 def _entry(row: Any) -> FileEntry | Absence:

@@ -61,6 +61,14 @@ async def test_a_repository_is_created_shown_private_made_public_and_deleted(gat
     assert (status, problem["code"]) == (404, "HubRefused")
 
 
+@pytest.mark.parametrize("body", [{"name": "demo"}, {"name": "demo", "organization": "alice"}, {"name": "alice/demo"}])
+async def test_a_deletion_answers_the_full_name(gateway: Gateway, body: dict[str, str]) -> None:
+    await _call(gateway, "POST", json={"type": "model", "name": "demo", "private": True})
+    status, gone = await _call(gateway, "DELETE", json={"type": "model", **body})
+    assert (status, gone["id"]) == (200, "alice/demo")
+    assert gone["url"].endswith("/alice/demo")
+
+
 async def test_spaces_in_the_plural_and_an_organisation_beside_the_name(gateway: Gateway, sandbox: Sandbox) -> None:
     fields = {"type": "spaces", "name": "board", "organization": "acme", "private": False, "sdk": "gradio"}
     status, made = await _call(gateway, "POST", json=fields)

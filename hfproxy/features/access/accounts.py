@@ -2,12 +2,14 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 
-from hfproxy.errors import CallerTokenRejected, HubMisspoke, HubRefused
+from hfproxy.errors import CallerTokenRejected, HubMisspoke, HubRefused, UpstreamError
 from hfproxy.features.access.secrets import hash_of
 from hfproxy.upstream.client import HubClient
 from hfproxy.upstream.credentials import Credential
+from hfproxy.upstream.refs import RepoRef
 from hfproxy.upstream.wire import Whoami
 
 KEPT_S = 600.0
@@ -44,3 +46,15 @@ class HubAccounts:
         if len(self._names) > MOST_KEPT:
             self._names.popitem(last=False)
         return name
+
+    async def owning(self, ref: RepoRef, credential: Credential) -> RepoRef:
+        """The same, a name without an owner given to the account that asks (contract 2.1), if the Hub says who it is.
+
+        Where it does not, the call that follows will fare no better, and tells why.
+        """
+        if ref.namespace is not None or credential.token is None:
+            return ref
+        try:
+            return replace(ref, namespace=await self.name_of(credential))
+        except UpstreamError:
+            return ref

@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, bindparam, insert, select, update
 
 from hfproxy.downstream.access import Role
 from hfproxy.features.access.models import GatewayKey
 from hfproxy.features.access.tables import KEYS
 from hfproxy.storage.database import Database
+
+_ALL = select(KEYS).order_by(KEYS.c.created_at, KEYS.c.id)
+_USED = update(KEYS).where(KEYS.c.id == bindparam("key")).values(last_used_at=bindparam("at"))
 
 
 class KeyStore:
@@ -21,8 +24,7 @@ class KeyStore:
 
     async def all(self) -> dict[str, GatewayKey]:
         """Every key that was ever made, by the hash of its secret, the oldest first."""
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(select(KEYS).order_by(KEYS.c.created_at, KEYS.c.id))).mappings().all()
+        rows = await self._database.read(lambda connection: connection.execute(_ALL).mappings().all())
         return {row["secret_hash"]: _key(row) for row in rows}
 
     async def add(self, key: GatewayKey, secret_hash: str) -> None:
@@ -36,21 +38,18 @@ class KeyStore:
             "created_at": key.created_at,
             "expires_at": key.expires_at,
         }
-        async with self._database.writing() as connection:
-            await connection.execute(insert(KEYS).values(columns))
+        await self._database.write(lambda connection: connection.execute(insert(KEYS), columns))
 
     async def revoke(self, key_id: str, at: datetime) -> None:
         """Ends a key; one that has ended already keeps its time."""
-        async with self._database.writing() as connection:
-            await connection.execute(
-                update(KEYS).where(KEYS.c.id == key_id, KEYS.c.revoked_at.is_(None)).values(revoked_at=at)
-            )
+        ended = update(KEYS).where(KEYS.c.id == key_id, KEYS.c.revoked_at.is_(None)).values(revoked_at=at)
+        await self._database.write(lambda connection: connection.execute(ended))
 
     async def used(self, times: Mapping[str, datetime]) -> None:
         """Notes when keys were last used, by their ids."""
-        async with self._database.writing(durable=False) as connection:
-            for key_id, at in times.items():
-                await connection.execute(update(KEYS).where(KEYS.c.id == key_id).values(last_used_at=at))
+        rows = [{"key": key_id, "at": at} for key_id, at in times.items()]
+        if rows:
+            await self._database.write(lambda connection: connection.execute(_USED, rows), durable=False)
 
 
 def _key(row: RowMapping) -> GatewayKey:

@@ -86,7 +86,6 @@ class AuditTrail:
     async def close(self) -> None:
         """Waits until everything that was begun is kept."""
         await asyncio.gather(*self._ending)
-        await self._store.close()
 
     async def _begin(self, deed: Deed) -> int:
         beginning = asyncio.create_task(self._store.begin(deed, _now()), name=f"audit {deed.action}")

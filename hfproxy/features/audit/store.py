@@ -1,23 +1,23 @@
 """Where the audit trail is kept."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, Select, func, insert, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from hfproxy.downstream.access import Caller
 from hfproxy.features.audit.models import AuditPage, AuditQuery, AuditWrite, Outcome
 from hfproxy.features.audit.tables import OUTCOMES, WRITES
 from hfproxy.storage.database import Database
-from hfproxy.storage.grouping import GroupedWrites
 from hfproxy.upstream.refs import RepoRef
 
 _UNKNOWN = "unknown"
+_BEGIN = insert(WRITES).returning(WRITES.c.id, sort_by_parameter_order=True)
+_END = insert(OUTCOMES)
 _SHOWN = select(
     WRITES, OUTCOMES.c.at.label("finished_at"), OUTCOMES.c.status, OUTCOMES.c.code, OUTCOMES.c.made_repo_id,
     func.coalesce(OUTCOMES.c.outcome, _UNKNOWN).label("outcome"),
@@ -51,7 +51,6 @@ class AuditStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._grouped = GroupedWrites(database)
 
     async def begin(self, deed: Deed, at: datetime) -> int:
         """Keeps what is about to be done, on the disk when this returns. Raises StorageUnavailable."""
@@ -69,11 +68,7 @@ class AuditStore:
             "asked": json.dumps(dict(deed.asked)) if deed.asked else None,
         }
 
-        async def add(connection: AsyncConnection) -> int:
-            found = await connection.execute(insert(WRITES).values(row).returning(WRITES.c.id))
-            return int(found.scalar_one())
-
-        return await self._grouped.add(add)
+        return await self._database.write_with_others(_begin, row)
 
     async def end(self, write_id: int, result: Result, at: datetime) -> None:
         """Keeps what came of it. Raises StorageUnavailable."""
@@ -85,23 +80,23 @@ class AuditStore:
             "code": result.code,
             **_names("made_repo", result.made),
         }
-
-        async def add(connection: AsyncConnection) -> None:
-            await connection.execute(insert(OUTCOMES).values(row))
-
-        await self._grouped.add(add)
+        await self._database.write_with_others(_end, row)
 
     async def page(self, query: AuditQuery) -> AuditPage:
         """The writes that the query means, the newest first. Raises StorageUnavailable."""
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(_selected(query))).all()
+        rows = await self._database.read(lambda connection: connection.execute(_selected(query)).all())
         shown = rows[: query.limit]
         more = len(rows) > query.limit
         return AuditPage(writes=[_write(row) for row in shown], next=str(shown[-1].id) if more else None)
 
-    async def close(self) -> None:
-        """Waits for what was begun."""
-        await self._grouped.close()
+
+def _begin(connection: Connection, rows: Sequence[dict[str, Any]]) -> Sequence[int]:
+    return connection.execute(_BEGIN, rows).scalars().all()
+
+
+def _end(connection: Connection, rows: Sequence[dict[str, Any]]) -> Sequence[None]:
+    connection.execute(_END, rows)
+    return [None] * len(rows)
 
 
 def _names(column: str, ref: RepoRef | None) -> dict[str, str | None]:

@@ -1,9 +1,11 @@
 """The Hub's yeses in the database, for the time after a start when the Hub may be away."""
 
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import structlog
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, Row, bindparam, delete, select
 
 from hfproxy.errors import StorageUnavailable
 from hfproxy.features.files.rights import Rights
@@ -13,13 +15,22 @@ from hfproxy.storage.upserts import upsert
 
 log = structlog.get_logger(__name__)
 
+_TAKE_BACK = delete(RIGHTS).where(
+    RIGHTS.c.repo == bindparam("of_repo"),
+    RIGHTS.c.commit_hash == bindparam("of_commit"),
+    RIGHTS.c.audience == bindparam("of_audience"),
+    RIGHTS.c.path == bindparam("of_path"),
+)
+
 
 async def load_rights(database: Database, rights: Rights) -> None:
     """Takes in what was said before this start, youngest last; what is too old is deleted."""
-    async with database.writing(durable=False) as connection:
-        await connection.execute(delete(RIGHTS).where(RIGHTS.c.said_at_s < time.time() - rights.stale_s))
-        rows = (await connection.execute(select(RIGHTS).order_by(RIGHTS.c.said_at_s))).all()
-    for row in rows:
+
+    def load(connection: Connection) -> Sequence[Row[Any]]:
+        connection.execute(delete(RIGHTS).where(RIGHTS.c.said_at_s < time.time() - rights.stale_s))
+        return connection.execute(select(RIGHTS).order_by(RIGHTS.c.said_at_s)).all()
+
+    for row in await database.write(load, durable=False):
         rights.remember((row.repo, row.commit_hash, row.audience, row.path), row.said_at_s)
     rights.unwritten.clear()
 
@@ -30,23 +41,20 @@ async def write_rights(database: Database, rights: Rights) -> None:
         return
     said, rights.unwritten = rights.unwritten, {}
     taken_back, rights.taken_back = rights.taken_back, set()
-    try:
-        async with database.writing(durable=bool(taken_back)) as connection:
-            for repo, commit_hash, audience, path in taken_back:
-                await connection.execute(
-                    delete(RIGHTS).where(
-                        RIGHTS.c.repo == repo,
-                        RIGHTS.c.commit_hash == commit_hash,
-                        RIGHTS.c.audience == audience,
-                        RIGHTS.c.path == path,
-                    )
-                )
+
+    def write(connection: Connection) -> None:
+        if taken_back:
+            columns = ("of_repo", "of_commit", "of_audience", "of_path")
+            connection.execute(_TAKE_BACK, [dict(zip(columns, no, strict=True)) for no in taken_back])
+        if said:
             rows = [
                 {"repo": yes[0], "commit_hash": yes[1], "audience": yes[2], "path": yes[3], "said_at_s": said_at_s}
                 for yes, said_at_s in said.items()
             ]
-            if rows:
-                await connection.execute(upsert(connection, RIGHTS), rows)
+            connection.execute(upsert(connection, RIGHTS), rows)
+
+    try:
+        await database.write(write, durable=bool(taken_back))
     except StorageUnavailable as error:
         rights.taken_back |= taken_back
         log.warning("pointers.unwritten", reason=error.detail, count=len(said))

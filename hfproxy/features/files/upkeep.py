@@ -60,11 +60,9 @@ async def repositories(database: Database) -> list[KnownRepository]:
         .group_by(FILES.c.repo, FILES.c.etag)
         .subquery()
     )
-    async with database.reading() as connection:
-        rows = await connection.execute(
-            select(different.c.repo, func.count(), func.sum(different.c.size_bytes)).group_by(different.c.repo)
-        )
-        found = {repo: (int(files), int(size_bytes)) for repo, files, size_bytes in rows}
+    each = select(different.c.repo, func.count(), func.sum(different.c.size_bytes)).group_by(different.c.repo)
+    rows = await database.read(lambda connection: connection.execute(each).all())
+    found = {repo: (int(files), int(size_bytes)) for repo, files, size_bytes in rows}
     pinned: dict[str, list[str]] = {}
     for pin in await all_pins(database):
         pinned.setdefault(pin.repo, []).append(pin.revision)
@@ -75,13 +73,10 @@ async def repositories(database: Database) -> list[KnownRepository]:
 async def files_of(repo: str, database: Database, blobs: BlobStore) -> list[KeptFile]:
     """The files that are known of a repository (its one spelling), by commit and path."""
     state = {info.key: "whole" if info.complete else "partly" async for info in blobs.list()}
-    async with database.reading() as connection:
-        rows = await connection.execute(
-            select(FILES)
-            .where(FILES.c.repo == repo, FILES.c.etag.is_not(None))
-            .order_by(FILES.c.commit_hash, FILES.c.path)
-        )
-        found = rows.all()
+    known = (
+        select(FILES).where(FILES.c.repo == repo, FILES.c.etag.is_not(None)).order_by(FILES.c.commit_hash, FILES.c.path)
+    )
+    found = await database.read(lambda connection: connection.execute(known).all())
     return [
         KeptFile(row.commit_hash, row.path, row.size_bytes, state.get(key, "no") if key else "no")
         for row in found

@@ -3,9 +3,10 @@
 import json
 import zlib
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import structlog
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from hfproxy.errors import StorageUnavailable
 from hfproxy.features.metadata.models import AnswerKey, KeptAnswer
@@ -17,6 +18,9 @@ from hfproxy.upstream.refs import RepoRef
 log = structlog.get_logger(__name__)
 
 _MEMORY_BYTES = 8 * 1024**2
+_FIND = select(ANSWERS).where(ANSWERS.c.digest == bindparam("of"))
+_FORGET = delete(ANSWERS).where(ANSWERS.c.repo.in_(bindparam("repos", expanding=True)))
+_LISTS = ""  # are kept under no repository's name
 
 
 class AnswerStore:
@@ -34,8 +38,7 @@ class AnswerStore:
             self._recent.move_to_end(digest)
             return known[1]
         try:
-            async with self._database.reading() as connection:
-                row = (await connection.execute(select(ANSWERS).where(ANSWERS.c.digest == digest))).first()
+            row = await self._database.read(lambda connection: connection.execute(_FIND, {"of": digest}).first())
         except StorageUnavailable as error:
             log.warning("pointers.unread", reason=error.detail)
             return None
@@ -57,23 +60,22 @@ class AnswerStore:
             "said_at_s": answer.said_at_s,
         }
         try:
-            async with self._database.writing(durable=False) as connection:
-                await connection.execute(upsert(connection, ANSWERS), [row])
+            await self._database.write(
+                lambda connection: connection.execute(upsert(connection, ANSWERS), [row]), durable=False
+            )
         except StorageUnavailable as error:
             log.warning("pointers.unwritten", reason=error.detail, count=1)
 
     async def forget(self, folded: RepoRef) -> None:
         """Forgets all that was said of a repository, and every list; without a namespace, of all of that name."""
-        names = {str(folded), ""}
-        of_that_name: ColumnElement[bool] = ANSWERS.c.repo.in_(names)
-        ending = f"/{folded.name}"
-        if folded.namespace is None:
-            of_that_name |= ANSWERS.c.repo.endswith(ending, autoescape=True)
+        names, ending = {str(folded), _LISTS}, f"/{folded.name}"
         for digest, (of, _) in list(self._recent.items()):
             if of in names or (folded.namespace is None and of.endswith(ending)):
                 self._drop(digest)
-        async with self._database.writing() as connection:
-            await connection.execute(delete(ANSWERS).where(of_that_name))
+        if folded.namespace is None:
+            of_that_name = delete(ANSWERS).where(ANSWERS.c.repo.endswith(ending, autoescape=True))
+            await self._database.write(lambda connection: connection.execute(of_that_name))
+        await self._database.write_with_others(_forget, str(folded))
 
     def _remember(self, digest: str, repo: str, answer: KeptAnswer) -> None:
         self._drop(digest)
@@ -85,3 +87,8 @@ class AnswerStore:
     def _drop(self, digest: str) -> None:
         if (dropped := self._recent.pop(digest, None)) is not None:
             self._used -= len(dropped[1].body)
+
+
+def _forget(connection: Connection, repos: Sequence[str]) -> Sequence[None]:
+    connection.execute(_FORGET, {"repos": [*repos, _LISTS]})
+    return [None] * len(repos)

@@ -46,7 +46,6 @@ def _answers(database: Database) -> Check:
     """A check that passes while the database answers."""
 
     async def ask() -> None:
-        async with database.reading() as connection:
-            await connection.execute(text("SELECT 1"))
+        await database.read(lambda connection: connection.execute(text("SELECT 1")).scalar())
 
     return ask

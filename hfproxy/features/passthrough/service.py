@@ -129,17 +129,11 @@ class RelayService:
                 raise
 
     async def _with_owners(self, question: Question) -> Question:
-        """The same, a name without an owner given to the account that asks (contract 2.1)."""
-        refs, credential = question.route.repos, question.credential
-        if question.route.kind not in _OWNED_BY_WHO_ASKS or credential.token is None:
+        """The same, names without an owner given to the account that asks."""
+        refs = question.route.repos
+        if question.route.kind not in _OWNED_BY_WHO_ASKS or all(ref.namespace is not None for ref in refs):
             return question
-        if all(ref.namespace is not None for ref in refs):
-            return question
-        try:
-            owner = await self._accounts.name_of(credential)
-        except UpstreamError:
-            return question  # the call itself will fare no better
-        named = tuple(ref if ref.namespace is not None else replace(ref, namespace=owner) for ref in refs)
+        named = tuple([await self._accounts.owning(ref, question.credential) for ref in refs])
         return replace(question, route=replace(question.route, repos=named))
 
     @asynccontextmanager

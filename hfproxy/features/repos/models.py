@@ -25,15 +25,6 @@ def _check_full_id(repo_id: str) -> str:
     return _check_repo_id(repo_id)
 
 
-def _check_owner(name: str, organization: str | None) -> None:
-    if organization and "/" in name and name.partition("/")[0] != organization:
-        raise wrong_field("organization", "is not the owner that 'name' says")
-    try:
-        _named(RepoType.MODEL, name, organization)
-    except BadReference as error:
-        raise wrong_field("name", f"{error}, with its owner") from None
-
-
 def _is_whole(value: object) -> bool:
     return isinstance(value, float) and value.is_integer()
 
@@ -98,16 +89,35 @@ class Pair(WireModel):
     description: str | None = None
 
 
-class RepoCreation(WireModel):
-    """What to create. Without `private` and `visibility` the account's own default on the Hub decides."""
-
-    model_config = ConfigDict(json_schema_extra=schema.CREATION)
+class NamedRepo(WireModel):
+    """A repository by its name, with its owner in it, beside it, or left to the token's account."""
 
     type: Type
     name: RepoName
     organization: Owner | None = Field(
         None, description="Owner, where `name` does not say it; else the token's own account"
     )
+
+    @property
+    def ref(self) -> RepoRef:
+        return _named(self.type, self.name, self.organization)
+
+    @model_validator(mode="after")
+    def _has_one_owner(self) -> Self:
+        if self.organization and "/" in self.name and self.name.partition("/")[0] != self.organization:
+            raise wrong_field("organization", "is not the owner that 'name' says")
+        try:
+            _named(RepoType.MODEL, self.name, self.organization)
+        except BadReference as error:
+            raise wrong_field("name", f"{error}, with its owner") from None
+        return self
+
+
+class RepoCreation(NamedRepo):
+    """What to create. Without `private` and `visibility` the account's own default on the Hub decides."""
+
+    model_config = ConfigDict(json_schema_extra=schema.CREATION)
+
     private: bool | None = Field(None, description="Whether only its owners see it")
     visibility: Visibility | None = Field(None, description="In place of `private`; `protected` is for Spaces")
     gated: Gate | None = Field(
@@ -131,13 +141,8 @@ class RepoCreation(WireModel):
     )
     region: Literal["us", "eu"] | None = Field(None, description="Where the Hub keeps it")
 
-    @property
-    def ref(self) -> RepoRef:
-        return _named(self.type, self.name, self.organization)
-
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        _check_owner(self.name, self.organization)
         if self.private is not None and self.visibility is not None:
             raise wrong_field("visibility", "send this or 'private', not both")
         if self.type is RepoType.SPACE and self.sdk is None:
@@ -176,25 +181,10 @@ class RepoChange(WireModel):
         return self
 
 
-class RepoDeletion(WireModel):
+class RepoDeletion(NamedRepo):
     """What to delete."""
 
     model_config = ConfigDict(json_schema_extra=schema.DELETION)
-
-    type: Type
-    name: RepoName
-    organization: Owner | None = Field(
-        None, description="Owner, where `name` does not say it; else the token's own account"
-    )
-
-    @property
-    def ref(self) -> RepoRef:
-        return _named(self.type, self.name, self.organization)
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        _check_owner(self.name, self.organization)
-        return self
 
 
 class Repo(WireModel):

@@ -1,6 +1,7 @@
 """The repository calls over HTTP."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -87,7 +88,10 @@ async def _to_the_end(write: Callable[[], Awaitable[Repo]], request: web.Request
     watchers: list[WriteWatcher] = request.app[WRITE_WATCHERS]
 
     async def told() -> Repo:
-        async with telling(watchers, request.method, request.path, route, request[CALLER].name):
-            return await write()
+        async with telling(watchers, request.method, request.path, route, request[CALLER].name) as what:
+            repo = await write()
+            if refs[0].namespace is None:
+                what.route = replace(route, repos=(RepoRef.parse(repo.type, repo.id),))
+            return repo
 
     return await request.app[ERRANDS].run(told, name=f"{request.method} {refs[0].repo_id}")

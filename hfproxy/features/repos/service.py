@@ -4,6 +4,7 @@ from typing import Any
 
 from hfproxy.downstream.access import Caller
 from hfproxy.errors import HubMisspoke, HubRefused, StorageUnavailable, UpstreamError
+from hfproxy.features.access.accounts import HubAccounts
 from hfproxy.features.access.patterns import covers
 from hfproxy.features.audit.service import AuditTrail
 from hfproxy.features.repos.models import (
@@ -40,8 +41,8 @@ _AUDITED = {"private", "visibility", "gated", "sdk", "hardware", "license", "res
 class RepoService:
     """Lists, creates, changes and deletes repositories; every write is kept in the audit trail and sent once."""
 
-    def __init__(self, *, hub: HubClient, permission: RepoPermission, trail: AuditTrail) -> None:
-        self._hub, self._permission, self._trail = hub, permission, trail
+    def __init__(self, *, hub: HubClient, permission: RepoPermission, trail: AuditTrail, accounts: HubAccounts) -> None:
+        self._hub, self._permission, self._trail, self._accounts = hub, permission, trail, accounts
 
     async def listed(self, wanted: RepoQuery, *, caller: Caller, credential: Credential) -> RepoList:
         """One owner's repositories of one kind, as far as caller and credential may see them. Raises UpstreamError."""
@@ -123,7 +124,7 @@ class RepoService:
 
     async def delete(self, wanted: RepoDeletion, *, caller: Caller, credential: Credential) -> Repo:
         """The repository that is no more. Raises CallerNotAllowed, UpstreamError, StorageUnavailable."""
-        ref = wanted.ref
+        ref = await self._accounts.owning(wanted.ref, credential)
         async with self._trail.writing("repo.delete", caller=caller, credential=credential, repo=ref):
             ref = await self._permission.for_existing(caller, ref, credential=credential)
             body = {"name": ref.name, "organization": ref.namespace, "type": ref.repo_type.value}

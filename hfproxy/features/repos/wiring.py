@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from hfproxy.downstream.endpoint import add_endpoints
+from hfproxy.features.access.accounts import HubAccounts
 from hfproxy.features.audit.routes import AUDIT
 from hfproxy.features.repos.permission import RepoPermission
 from hfproxy.features.repos.routes import REPOS, routes
@@ -15,7 +16,10 @@ from hfproxy.keys import HUB
 
 @asynccontextmanager
 async def provide(app: web.Application) -> AsyncIterator[None]:
-    app[REPOS] = RepoService(hub=app[HUB], permission=RepoPermission(hub=app[HUB]), trail=app[AUDIT])
+    hub = app[HUB]
+    app[REPOS] = RepoService(
+        hub=hub, permission=RepoPermission(hub=hub), trail=app[AUDIT], accounts=HubAccounts(hub=hub)
+    )
     yield
 
 

@@ -46,7 +46,6 @@ async def store(database: Database) -> AsyncIterator[AuditStore]:
         if result is not None:
             await store.end(write_id, result, NOON + timedelta(hours=number, seconds=1))
     yield store
-    await store.close()
 
 
 async def numbers(store: AuditStore, **query: object) -> list[int]:

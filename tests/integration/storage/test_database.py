@@ -7,7 +7,9 @@ import pkgutil
 import sqlite3
 import stat
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,73 @@ async def test_an_exception_takes_a_whole_transaction_back(tmp_path: Path, datab
                 raise RuntimeError
         async with database.reading() as connection:
             assert (await connection.execute(select(func.count()).select_from(KEYS))).scalar() == 0
+
+
+async def test_an_exception_takes_the_work_of_one_hop_back(tmp_path: Path, database_url: str | None) -> None:
+    def add_and_fail(connection: Connection) -> None:
+        connection.execute(insert(KEYS), key("a"))
+        raise RuntimeError
+
+    async with open_database(tmp_path, database_url) as database:
+        with pytest.raises(RuntimeError):
+            await database.write(add_and_fail)
+        assert await database.read(names) == []
+        await database.write(lambda connection: connection.execute(insert(KEYS), key("b")))
+        assert await database.read(names) == ["b"]
+
+
+async def test_a_caller_who_is_cancelled_loses_no_write_and_no_connection(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    async with open_database(tmp_path, database_url) as database:
+        for number in range(30):
+            row = key(str(number))
+            writing = asyncio.create_task(database.write(partial(add_key, row=row)))
+            for _ in range(number % 5):
+                await asyncio.sleep(0)
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+        await database.write(partial(add_key, row=key("last")))
+        assert (await database.read(names))[-1] == "last"
+
+
+async def test_writes_that_share_a_commit_are_each_told_their_own(tmp_path: Path, database_url: str | None) -> None:
+    def add(connection: Connection, rows: Sequence[dict[str, object]]) -> Sequence[str]:
+        groups.append(len(rows))
+        connection.execute(insert(KEYS), rows)
+        return [f"kept {row['name']}" for row in rows]
+
+    groups: list[int] = []
+    async with open_database(tmp_path, database_url) as database:
+        told = await asyncio.gather(*(database.write_with_others(add, key(str(number))) for number in range(50)))
+        assert told == [f"kept {number}" for number in range(50)]
+        assert len(await database.read(names)) == sum(groups) == 50
+        assert len(groups) < 5
+        with pytest.raises(IntegrityError):
+            await database.write_with_others(add, key("1"))
+        assert await database.write_with_others(add, key("next")) == "kept next"
+
+
+def names(connection: Connection) -> Sequence[str]:
+    return connection.execute(select(KEYS.c.name).order_by(KEYS.c.name)).scalars().all()
+
+
+def add_key(connection: Connection, row: dict[str, object]) -> None:
+    connection.execute(insert(KEYS), row)
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_many_works_that_read_and_then_write_lose_nothing(
+    tmp_path: Path, database_url: str | None, durable: bool
+) -> None:
+    def add_one(connection: Connection) -> None:
+        role = connection.execute(select(KEYS.c.role).with_for_update()).scalar_one()
+        connection.execute(update(KEYS).values(role=str(int(role) + 1)))
+
+    async with open_database(tmp_path, database_url) as database, open_database(tmp_path, database_url) as another:
+        await database.write(partial(add_key, row=key("a", role="0")))
+        await asyncio.gather(*(each.write(add_one, durable=durable) for each in [database, another] * 20))
+        assert await database.read(lambda connection: connection.execute(select(KEYS.c.role)).scalar_one()) == "40"
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -168,6 +237,15 @@ async def test_the_file_is_for_its_owner_only_and_keeps_a_write_ahead_log(tmp_pa
             assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 
+async def test_what_is_durable_is_synced_whatever_was_written_before(tmp_path: Path) -> None:
+    def level(connection: Connection) -> int:
+        return int(connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
+
+    async with open_database(tmp_path) as database:
+        levels = [await database.write(level, durable=durable) for durable in (True, False, True, True, False, True)]
+    assert levels == [2, 1, 2, 2, 1, 2]  # FULL and NORMAL
+
+
 async def test_a_broken_database_is_a_503_of_ours(tmp_path: Path) -> None:
     async with open_database(tmp_path) as database:
         with sqlite3.connect(tmp_path / FILE_NAME) as other:
@@ -176,3 +254,7 @@ async def test_a_broken_database_is_a_503_of_ours(tmp_path: Path) -> None:
         with pytest.raises(StorageUnavailable):
             async with database.reading() as connection:
                 await connection.execute(select(KEYS))
+        with pytest.raises(StorageUnavailable):
+            await database.read(names)
+        with pytest.raises(StorageUnavailable):
+            await database.write(partial(add_key, row=key("a")))
