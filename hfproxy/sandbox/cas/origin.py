@@ -8,8 +8,11 @@ import json
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 from aiohttp import web
+
+from hfproxy.upstream.headers import REQUEST_ID
 
 from ..answers import preflight
 from ..record import Asked
@@ -34,7 +37,14 @@ def cas_app(hub: "Hub") -> web.Application:
     """The store of a Hub as an application."""
     app = web.Application(client_max_size=0)
     app.router.add_route("*", "/{path:.*}", Origin(hub).answer)
+    app.on_response_prepare.append(_mark)
     return app
+
+
+async def _mark(_: web.Request, answer: web.StreamResponse) -> None:
+    """What every answer of the store has."""
+    answer.headers.setdefault(REQUEST_ID, uuid4().hex)
+    answer.headers.setdefault("Access-Control-Allow-Origin", "*")
 
 
 class Origin:

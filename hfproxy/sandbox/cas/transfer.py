@@ -1,8 +1,10 @@
-"""Xorbs' bytes on the CDN: sent in exactly the ranges that an address was signed for, taken at the address of a grant.
+"""Xorbs' bytes on the CDN: sent in the ranges that an address was signed for, taken at the address of a grant.
 
-Sources: contract section 5.3; xet-core `openapi/cas.openapi.yaml` (the range that is asked must be the one signed).
+Sources: contract section 5.3; xet-core `openapi/cas.openapi.yaml`, which says that a client must ask for all signed
+ranges at once; `hf_xet` 1.8 asks for them one by one as well (decision 0033), but never for a part of one.
 """
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 XORBS: Final = "/xorb/default/"
 GRANTED: Final = "/xorb-uploads/"
 _SIGNED_RANGE: Final = "X-Xet-Signed-Range"
+_SEVERAL: Final = re.compile(r"bytes=\d{1,19}-\d{1,19}(?:, ?\d{1,19}-\d{1,19})*")
 
 
 def xorb_url(hub: "Hub", xorb: Xorb, ranges: Sequence[ByteRange]) -> str:
@@ -35,16 +38,15 @@ def granted_url(hub: "Hub", announced: Announced) -> str:
 
 
 async def send_xorb(hub: "Hub", request: web.Request, raw_path: str, query: dict[str, str]) -> web.StreamResponse:
-    """The ranges that the address is for. Raises CdnRefusal."""
+    """One or more of the ranges that the address is for. Raises CdnRefusal."""
     hub.cas.traffic.requests["xorb"] += 1
-    asked = request.headers.get("Range", "").replace(" ", "")
-    if asked != query[_SIGNED_RANGE]:
-        raise CdnRefusal(403, "AccessDenied", "The range is not the one that was signed")
+    asked = _ranges(request.headers.get("Range", ""))
+    if not asked or not asked <= _ranges(query[_SIGNED_RANGE]):
+        raise CdnRefusal(403, "AccessDenied", "The range is not one that was signed")
     xorb = hub.cas.store.xorb(unspelled(raw_path.removeprefix(XORBS)))
     if xorb is None:
         raise CdnRefusal(404, "NoSuchKey", "The specified key does not exist.")
-    spans = [span.split("-") for span in asked.removeprefix("bytes=").split(",")]
-    hub.cas.traffic.bytes_out += sum(int(last) - int(first) + 1 for first, last in spans)
+    hub.cas.traffic.bytes_out += sum(last - first + 1 for first, last in asked)
     content = Content(f'"{xorb.name}"', "application/octet-stream", xorb.packed_bytes, path=hub.cas.store.path(xorb))
     headers = {
         "Cache-Control": "public, max-age=31536000",
@@ -67,3 +69,11 @@ async def take_xorb(hub: "Hub", request: web.Request, raw_path: str) -> web.Resp
     except BadXorb as error:
         raise CdnRefusal(400, "InvalidRequest", str(error)) from None
     return web.Response(headers={"Access-Control-Allow-Origin": "*"})
+
+
+def _ranges(header: str) -> frozenset[ByteRange]:
+    """The first and last bytes that a `Range` names; nothing where it is malformed or leaves an end open."""
+    if not _SEVERAL.fullmatch(header):
+        return frozenset()
+    spans = [span.split("-") for span in header.removeprefix("bytes=").split(",")]
+    return frozenset((int(first), int(last)) for first, last in spans)

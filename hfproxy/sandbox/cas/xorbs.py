@@ -17,6 +17,7 @@ from .gear import LARGEST_CHUNK_BYTES
 from .hashes import chunk_hash, spelled, xorb_hash
 
 LARGEST_XORB_BYTES: Final = 64 * 1024 * 1024
+"""Of content: a xorb of chunks that do not pack is larger by their headers."""
 MOST_CHUNKS: Final = 8 * 1024
 HEADER_BYTES: Final = 8
 _FOOTER: Final = b"XETBLOB"
@@ -71,8 +72,9 @@ def read_xorb(packed: memoryview) -> Xorb:
         content, packed_bytes = _unpack(packed, at)
         chunks.append(Chunk(chunk_hash(content), len(content), packed_bytes))
         at += packed_bytes
-    if not chunks or len(chunks) > MOST_CHUNKS or at > LARGEST_XORB_BYTES:
-        raise BadXorb(f"{len(chunks)} chunks in {at} bytes")
+    content_bytes = sum(chunk.size_bytes for chunk in chunks)
+    if not chunks or len(chunks) > MOST_CHUNKS or content_bytes > LARGEST_XORB_BYTES:
+        raise BadXorb(f"{len(chunks)} chunks of {content_bytes} bytes")
     return Xorb(chunks)
 
 

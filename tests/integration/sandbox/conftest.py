@@ -52,7 +52,7 @@ def call(sandbox: Sandbox, http: aiohttp.ClientSession) -> Call:
         url = URL(path if path.startswith("http") else sandbox.url + path, encoded=True)
         async with http.request(method, url, headers=headers, allow_redirects=False, **kwargs) as response:
             body = await response.read()
-            is_json = response.content_type.endswith("json")
+            is_json = response.content_type.endswith(("/json", "+json"))
             return Answer(response.status, response.headers, body, await response.json() if is_json and body else None)
 
     return send
