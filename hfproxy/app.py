@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from hfproxy.downstream.at_once import QUICK_LANE, QuickLane
 from hfproxy.downstream.browsers import answer_headers, preflights
 from hfproxy.downstream.forwarded import TrustedProxies, origins
-from hfproxy.downstream.middleware import hand_back_id, places, request_line
+from hfproxy.downstream.middleware import Places, hand_back_id, request_line
 from hfproxy.downstream.problems import mark_started, problems
 from hfproxy.downstream.unfit import refuse_unfit
 from hfproxy.errands import Errands
@@ -46,17 +47,19 @@ def create_app(settings: Settings) -> web.Application:
     """The gateway for these settings; nothing is opened until it starts."""
     metrics = Metrics()
     server = settings.server
+    proxies = TrustedProxies(server.trusted_proxies, header=server.forwarded_header)
+    places = Places(server.max_requests_in_flight)
     cors_origins = frozenset(server.cors_origins)
     tracing = start_tracing() if settings.ops.traces else None
     app = web.Application(
         middlewares=[
             *([tracing.requests()] if tracing else []),
             request_line(metrics),
-            origins(TrustedProxies(server.trusted_proxies, header=server.forwarded_header)),
+            origins(proxies),
             *([preflights(cors_origins)] if cors_origins else []),
             problems,
             refuse_unfit,
-            places(server.max_requests_in_flight),
+            places.middleware(),
             identify,
         ],
         client_max_size=int(server.max_body_size),
@@ -69,6 +72,9 @@ def create_app(settings: Settings) -> web.Application:
     if tracing is not None:
         app[TRACING] = tracing
         app.on_cleanup.append(lambda _app: tracing.close())
+    else:
+        # Beside the middlewares, not within them; its answers have no spans.
+        app[QUICK_LANE] = QuickLane(proxies=proxies, places=places, prefix=server.path_prefix or None)
     app.on_shutdown.append(hurry_errands)
     app.on_response_prepare.extend([mark_started, hand_back_id, answer_headers(cors_origins)])
     app.cleanup_ctx.append(keep_a_database)

@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from hfproxy import repeated_lines
 from hfproxy.redaction import redact_value
 from hfproxy.settings import LoggingSettings
 from hfproxy.starting import CannotStart
@@ -63,6 +64,7 @@ def set_up_logging(settings: LoggingSettings, *, secrets: Sequence[str] = ()) ->
     if settings.file is not None:
         handlers.append(_to_file(settings, settings.file, secrets))
     logging.basicConfig(handlers=handlers, level=settings.level.upper(), force=True)
+    repeated_lines.write_to(None if console else handlers, secrets)
     logging.captureWarnings(True)
     # One line a request is ours to write (`request.finished`).
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
@@ -116,7 +118,7 @@ def _formatter(secrets: Sequence[str], *rendering: Processor) -> logging.Formatt
         first = {key: event[key] for key in _FIRST if key in event}
         return {key: redact_value(value, also=secrets) for key, value in {**first, **event}.items()}
 
-    return structlog.stdlib.ProcessorFormatter(
+    return _Formatter(
         foreign_pre_chain=_SHARED,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -127,6 +129,17 @@ def _formatter(secrets: Sequence[str], *rendering: Processor) -> logging.Formatt
             *rendering,
         ],
     )
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """As structlog's, but for lines that are rendered already."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        rendered: str | None = getattr(record, repeated_lines.RENDERED, None)
+        if rendered is None:
+            repeated_lines.flush()
+            return super().format(record)
+        return rendered
 
 
 def _without_control_characters(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -5,6 +5,7 @@ take few values whatever callers do: routes are templates, methods and statuses 
 """
 
 import platform
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -45,6 +46,7 @@ class Metrics:
         self._bytes = Counter(
             "hfproxy_sent_bytes", "Bytes of answers handed to the socket, heads included", ["route"], registry=registry
         )
+        self._routes: dict[tuple[str, str, int], RouteMetrics] = {}
         self._in_flight = Gauge("hfproxy_requests_in_flight", "Requests being answered", registry=registry)
         self._hub_calls = Counter(
             "hfproxy_upstream_calls",
@@ -78,11 +80,19 @@ class Metrics:
 
     def request_finished(self, method: str, route: str, status: int, *, duration_s: float, bytes_sent: int) -> None:
         """Counts one answer; `route` is a template."""
-        method = _method(method)
         self._in_flight.dec()
-        self._requests.labels(method, route, _status(status)).inc()
-        self._request_duration.labels(method, route).observe(duration_s)
-        self._bytes.labels(route).inc(bytes_sent)
+        self.of_route(method, route, status).finished(duration_s, bytes_sent)
+
+    def of_route(self, method: str, route: str, status: int) -> "RouteMetrics":
+        """What counts answers of one kind; to be kept by who gives many of them."""
+        key = (_method(method), route, status if status in _STATUSES else 0)
+        if (found := self._routes.get(key)) is None:
+            found = self._routes[key] = RouteMetrics(
+                self._requests.labels(key[0], route, _status(status)),
+                self._request_duration.labels(key[0], route),
+                self._bytes.labels(route),
+            )
+        return found
 
     def request_unreadable(self, status: int) -> None:
         """Counts one answer to what was no readable request, so that it has neither method nor route."""
@@ -101,6 +111,21 @@ class Metrics:
     def connection_taken(self, how: str) -> None:
         """`how`: `opened` or `reused`."""
         self._connections.labels(how).inc()
+
+
+@dataclass(frozen=True, slots=True)
+class RouteMetrics:
+    """The counters of one method, route and status: looking them up by their labels costs more than counting."""
+
+    _requests: Counter
+    _duration: Histogram
+    _bytes: Counter
+
+    def finished(self, duration_s: float, bytes_sent: int) -> None:
+        """Counts one answer."""
+        self._requests.inc()
+        self._duration.observe(duration_s)
+        self._bytes.inc(bytes_sent)
 
 
 def _method(method: str) -> str:

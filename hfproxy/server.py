@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from hfproxy.app import create_app
+from hfproxy.downstream.at_once import QUICK_LANE
 from hfproxy.downstream.base_url import in_origin_form, under_prefix
 from hfproxy.downstream.connections import GatewayRunner
 from hfproxy.downstream.tls import serving_certificate
@@ -68,6 +69,7 @@ async def running_gateway(settings: Settings) -> AsyncIterator[str]:
         runner = GatewayRunner(
             app,
             metrics=app[METRICS],
+            quick=app.get(QUICK_LANE),
             # A caller who hangs up ends the work done for them.
             handler_cancellation=True,
             keepalive_timeout=settings.server.keepalive_timeout.total_seconds(),

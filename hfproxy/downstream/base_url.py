@@ -32,6 +32,14 @@ def own_prefix(request: web.Request) -> str:
     return prefix
 
 
+def without_prefix(target: str, prefix: str) -> str | None:
+    """What a target under the prefix is at the root, where all are served; None for one that is not under it."""
+    if target != prefix and not target.startswith((f"{prefix}/", f"{prefix}?")):
+        return None
+    cut = target[len(prefix) :]
+    return cut if cut.startswith("/") else f"/{cut}"
+
+
 def under_prefix(prefix: str, make_request: RequestFactory) -> RequestFactory:
     """Requests under `prefix` look to all handlers as if they had come to the root, where the others come.
 
@@ -39,10 +47,7 @@ def under_prefix(prefix: str, make_request: RequestFactory) -> RequestFactory:
     """
 
     def make(message: Any, *rest: Any, **named: Any) -> web.BaseRequest:
-        path: str = message.path
-        if path == prefix or path.startswith((f"{prefix}/", f"{prefix}?")):
-            cut = path[len(prefix) :]
-            cut = cut if cut.startswith("/") else f"/{cut}"
+        if (cut := without_prefix(message.path, prefix)) is not None:
             url = message.url
             shorter = url.with_path(url.raw_path[len(prefix) :] or "/", encoded=True, keep_query=True)
             request = make_request(message._replace(path=cut, url=shorter), *rest, **named)

@@ -6,13 +6,16 @@ may hold a token.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import InvalidURLError, LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler
 
+from hfproxy.downstream.at_once import QuickLane
 from hfproxy.downstream.problems import render
 from hfproxy.errors import BadRequest, HeadTooLarge, ProxyError
 from hfproxy.metrics import Metrics
@@ -24,36 +27,81 @@ _QUOTATION = re.compile(r"\n\n.*|\bbytearray\(.*|\bb['\"].*", re.DOTALL)
 
 
 class GatewayRunner(web.AppRunner):
-    """Runs the application on connections of this module. metrics: where refused requests are counted."""
+    """Runs the application on connections of this module.
 
-    def __init__(self, app: web.Application, *, metrics: Metrics, **options: Any) -> None:
+    metrics: where refused requests are counted. quick: what answers in front of the application, if anything does.
+    """
+
+    def __init__(self, app: web.Application, *, metrics: Metrics, quick: QuickLane | None, **options: Any) -> None:
         super().__init__(app, access_log=None, **options)
-        self._metrics = metrics
+        self._metrics, self._quick = metrics, quick
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return _Connections(made, metrics=self._metrics, **self._kwargs)
+        return _Connections(made, metrics=self._metrics, quick=self._quick, **self._kwargs)
 
 
 class _Connections(web.Server):
     """As the application's own server, but for the kind of its connections."""
 
-    def __init__(self, made: web.Server, *, metrics: Metrics, handler_cancellation: bool, **options: Any) -> None:
+    def __init__(
+        self,
+        made: web.Server,
+        *,
+        metrics: Metrics,
+        quick: QuickLane | None,
+        handler_cancellation: bool,
+        **options: Any,
+    ) -> None:
         super().__init__(
             made.request_handler, request_factory=made.request_factory, handler_cancellation=handler_cancellation
         )
-        self._metrics, self._options = metrics, options
+        self._metrics, self._quick, self._options = metrics, quick, options
 
     def __call__(self) -> RequestHandler:
-        return _Connection(self, self._metrics, loop=self._loop, **self._options)
+        return _Connection(self, self._metrics, self._quick, loop=self._loop, **self._options)
 
 
 class _Connection(RequestHandler):
-    __slots__ = ("_metrics",)
+    __slots__ = ("_metrics", "_quick")
 
-    def __init__(self, server: web.Server, metrics: Metrics, **options: Any) -> None:
+    def __init__(self, server: web.Server, metrics: Metrics, quick: QuickLane | None, **options: Any) -> None:
         super().__init__(server, **options)
-        self._metrics = metrics
+        self._metrics, self._quick = metrics, quick
+        if quick is not None:
+            self._parser: Any = _Reading(self._parser, self._answer_at_once)
+
+    def _answer_at_once(self, message: Any, payload: Any) -> bool:
+        """Answers a request that nothing has to be waited for; whether that was one."""
+        waiter, transport, manager = self._waiter, self.transport, self._manager
+        if (
+            # aiohttp waits for a request: none is under way, none is before this one.
+            waiter is None
+            or waiter.done()
+            or self._messages
+            or transport is None
+            or manager is None
+            or payload is not EMPTY_PAYLOAD
+            # A client that does not read is waited for.
+            or transport.get_write_buffer_size()
+            or transport.is_closing()
+        ):
+            return False
+        assert self._quick is not None
+        peer = self.peername
+        answered = self._quick.answer(
+            message,
+            remote=peer[0] if isinstance(peer, (tuple, list)) else peer,
+            secure=self.ssl_context is not None,
+        )
+        if answered is None:
+            return False
+        pieces = answered.pieces()
+        transport.writelines(pieces)
+        manager.requests_count += 1
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        answered.tell(sum(map(len, pieces)))
+        return True
 
     def handle_error(
         self,
@@ -73,6 +121,23 @@ class _Connection(RequestHandler):
         response = render(error, instance="*")
         response.force_close()
         return response
+
+
+class _Reading:
+    """A connection's parser, which keeps back the requests that were answered at once."""
+
+    def __init__(self, parser: Any, answer: Callable[[Any, Any], bool]) -> None:
+        self._parser, self._answer, self._consumed = parser, answer, parser.message_consumed
+
+    def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
+        messages, upgraded, tail = self._parser.feed_data(data)
+        if len(messages) == 1 and not upgraded and self._answer(*messages[0]):
+            self._consumed()
+            return (), upgraded, tail
+        return messages, upgraded, tail
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
 
 
 def _problem(exc: BaseException | None, message: str) -> ProxyError:

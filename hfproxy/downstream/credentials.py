@@ -26,6 +26,8 @@ def sent_secret(headers: Mapping[str, str]) -> SentSecret | None:
     `Authorization: Bearer`, as the Hub's clients send it; Basic, as git sends it: the password, whatever the user name,
     or the user name of a URL such as `https://hfp_…@host/`; `X-API-Key`.
     """
+    if "Authorization" not in headers and API_KEY not in headers:
+        return None
     found = [
         secret
         for secret in (_authorization(headers.get("Authorization")), _api_key(headers.get(API_KEY)))

@@ -8,11 +8,13 @@ set is read (`server.forwarded_header`); a client could fill in the other, and m
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from multidict import CIMultiDictProxy
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
@@ -21,6 +23,7 @@ ForwardedHeader = Literal["x-forwarded", "forwarded"]
 # RFC 7239 section 4: token=token or token="quoted string", of which only what parses is believed.
 _PAIR = re.compile(r"""\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^\s",;]*)\s*(;|,|$)""")
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+_LONGEST_HOST = 261  # RFC 1035 section 2.3.4, and a port
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
 
 
@@ -53,6 +56,19 @@ class Origin:
 ORIGIN: Final = web.RequestKey("origin", Origin)
 
 
+class Head(Protocol):
+    """The beginning of a request, as aiohttp's requests have it. remote: the socket's other end."""
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]: ...
+
+    @property
+    def remote(self) -> str | None: ...
+
+    @property
+    def secure(self) -> bool: ...
+
+
 class TrustedProxies:
     """Reads the origin of requests; `networks` are the proxies that are believed."""
 
@@ -60,19 +76,18 @@ class TrustedProxies:
         self._networks = tuple(networks)
         self._header = header
 
-    def origin_of(self, request: web.Request) -> Origin:
+    def origin_of(self, request: Head) -> Origin:
         """The origin of this request; what cannot be read is as if it were not there."""
-        peer = address_of(request.remote)
-        scheme = "https" if request.secure else "http"
-        host = request.headers.get("Host", "localhost")  # HTTP/1.0 may leave it out
-        plain = Origin(peer, scheme, host if _HOST.fullmatch(host) else "invalid", "", proxied=_went_through(request))
-        if peer is None or not self._trusts(peer):
+        headers = request.headers
+        host = headers.get("Host", "localhost")  # HTTP/1.0 may leave it out
+        plain = _unproxied(request.remote, request.secure, host[: _LONGEST_HOST + 1], _went_through(headers))
+        if not self._networks or plain.address is None or not self._trusts(plain.address):
             return plain
         if self._header == "forwarded":
             return self._from_forwarded(request, plain)
         return self._from_x_forwarded(request, plain)
 
-    def _from_x_forwarded(self, request: web.Request, plain: Origin) -> Origin:
+    def _from_x_forwarded(self, request: Head, plain: Origin) -> Origin:
         hops = _listed(request.headers.getall("X-Forwarded-For", ()))
         return Origin(
             address=self._nearest_untrusted(hops, plain.address),
@@ -82,7 +97,7 @@ class TrustedProxies:
             proxied=plain.proxied,
         )
 
-    def _from_forwarded(self, request: web.Request, plain: Origin) -> Origin:
+    def _from_forwarded(self, request: Head, plain: Origin) -> Origin:
         elements = list(parse_forwarded(", ".join(request.headers.getall("Forwarded", ()))))
         last = elements[-1] if elements else {}
         return Origin(
@@ -160,15 +175,21 @@ def origins(proxies: TrustedProxies) -> Middleware:
     return place_origin
 
 
-def _went_through(request: web.Request) -> bool:
-    return any(name in request.headers for name in ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"))
+@lru_cache(maxsize=4096)
+def _unproxied(remote: str | None, secure: bool, host: str, proxied: bool) -> Origin:
+    """The origin as the socket and the Host header tell it; remembered, since few addresses send most requests."""
+    return Origin(address_of(remote), "https" if secure else "http", _host(host) or "invalid", "", proxied)
+
+
+def _went_through(headers: CIMultiDictProxy[str]) -> bool:
+    return "X-Forwarded-For" in headers or "Forwarded" in headers or "X-Real-IP" in headers or "Via" in headers
 
 
 def _listed(values: Iterable[str]) -> list[str]:
     return [part for value in values for part in value.split(",")]
 
 
-def _last(request: web.Request, name: str) -> str:
+def _last(request: Head, name: str) -> str:
     """The last value: the one that the nearest proxy wrote."""
     values = _listed(request.headers.getall(name, ()))
     return values[-1].strip() if values else ""
@@ -179,7 +200,7 @@ def _scheme(text: str) -> str:
 
 
 def _host(text: str) -> str:
-    return text if _HOST.fullmatch(text) else ""
+    return text if len(text) <= _LONGEST_HOST and _HOST.fullmatch(text) else ""
 
 
 def _prefix(text: str) -> str:

@@ -1,6 +1,7 @@
 """What every request goes through: an id, a place among the requests in flight, one log line and one measurement."""
 
 import re
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Final
 from uuid import uuid4
@@ -17,8 +18,10 @@ from hfproxy.facts import RequestFacts
 from hfproxy.metrics import Metrics
 from hfproxy.upstream.headers import REQUEST_ID, TRACE_ID
 
-log = structlog.get_logger(__name__)
+LOGGER: Final = __name__
+log = structlog.get_logger(LOGGER)
 
+FINISHED: Final = "request.finished"
 GATEWAY_REQUEST_ID: Final = "X-HFProxy-Request-Id"
 CLIENT_GONE: Final = 499  # nginx's number for a caller who went away before the answer was whole
 NO_ROUTE: Final = "(none)"
@@ -26,10 +29,10 @@ _FACTS: Final = web.RequestKey("facts", RequestFacts)
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
-def _id_of(request: web.Request) -> str:
+def id_of(headers: Mapping[str, str]) -> str:
     """The id the caller brought (`X-Request-Id`, or the trace id of `huggingface_hub`), else a new one."""
     for name in (REQUEST_ID, TRACE_ID):
-        if (given := request.headers.get(name)) and _ID.fullmatch(given):
+        if (given := headers.get(name)) and _ID.fullmatch(given):
             return given
     return str(uuid4())
 
@@ -51,7 +54,7 @@ def request_line(metrics: Metrics) -> Middleware:
 
     @web.middleware
     async def line(request: web.Request, handler: Handler) -> web.StreamResponse:
-        facts = request[_FACTS] = RequestFacts(_id_of(request))
+        facts = request[_FACTS] = RequestFacts(id_of(request.headers))
         facts.enter()
         structlog.contextvars.bind_contextvars(request_id=facts.request_id)
         begun = perf_counter()
@@ -89,20 +92,39 @@ def _tell(
     route = route_of(request)
     bytes_sent = _bytes_sent(request, response)
     metrics.request_finished(request.method, route, status, duration_s=duration_s, bytes_sent=bytes_sent)
-    outcome = "ClientGone" if status == CLIENT_GONE else "ok"
     caller = request.get(CALLER)
-    log.info(
-        "request.finished",
+    fields = finished_fields(
         method=request.method,
-        path=request.raw_path.partition("?")[0],
+        path=request.raw_path,
         route=route,
         status=status,
-        duration_s=round(duration_s, 4),
-        bytes_sent=bytes_sent,
         caller=caller.name if caller is not None else None,
-        upstream_calls=facts.upstream_calls,
-        **{"outcome": outcome, **facts.facts},
+        facts=facts,
     )
+    log.info(FINISHED, **{**fields, "duration_s": rounded(duration_s), "bytes_sent": bytes_sent})
+
+
+def finished_fields(
+    *, method: str, path: str, route: str, status: int, caller: str | None, facts: RequestFacts
+) -> dict[str, object]:
+    """The fields of a request's line; `duration_s` and `bytes_sent` are still 0."""
+    return {
+        "method": method,
+        "path": path.partition("?")[0],
+        "route": route,
+        "status": status,
+        "duration_s": 0,
+        "bytes_sent": 0,
+        "caller": caller,
+        "upstream_calls": facts.upstream_calls,
+        "outcome": "ClientGone" if status == CLIENT_GONE else "ok",
+        **facts.facts,
+    }
+
+
+def rounded(duration_s: float) -> float:
+    """A duration as the line tells it."""
+    return round(duration_s, 4)
 
 
 def route_of(request: web.Request) -> str:
@@ -122,23 +144,32 @@ def _bytes_sent(request: web.Request, response: web.StreamResponse | None) -> in
     return written
 
 
-def places(max_requests_in_flight: int) -> Middleware:
-    """A middleware that refuses what would be one request too many at once."""
-    in_flight = 0
+class Places:
+    """So many requests may be in flight at once."""
 
-    @web.middleware
-    async def place(request: web.Request, handler: Handler) -> web.StreamResponse:
-        nonlocal in_flight
-        operation = operation_of(request)
-        if operation is not None and operation.always:
-            # A gateway that is full is alive: who looks after it must not think otherwise and restart it.
-            return await handler(request)
-        if in_flight >= max_requests_in_flight:
-            raise Overloaded(f"{in_flight} requests are under way")
-        in_flight += 1
-        try:
-            return await handler(request)
-        finally:
-            in_flight -= 1
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken = 0
 
-    return place
+    @property
+    def full(self) -> bool:
+        return self._taken >= self._most
+
+    def middleware(self) -> Middleware:
+        """A middleware that refuses what would be one request too many."""
+
+        @web.middleware
+        async def place(request: web.Request, handler: Handler) -> web.StreamResponse:
+            operation = operation_of(request)
+            if operation is not None and operation.always:
+                # A gateway that is full is alive: who looks after it must not think otherwise and restart it.
+                return await handler(request)
+            if self.full:
+                raise Overloaded(f"{self._taken} requests are under way")
+            self._taken += 1
+            try:
+                return await handler(request)
+            finally:
+                self._taken -= 1
+
+        return place

@@ -16,6 +16,11 @@ _ALLOWED: Final = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]{0,5})?")
 
 
+def can_be_a_host(host: str) -> bool:
+    """Whether a Host header's value can name a host; nothing at all can."""
+    return _HOST.fullmatch(host) is not None
+
+
 @web.middleware
 async def refuse_unfit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Lets a request pass unless it is a tunnel, an echo, older than HTTP/1.0, or for a host that cannot be one."""
@@ -23,7 +28,7 @@ async def refuse_unfit(request: web.Request, handler: Handler) -> web.StreamResp
         raise BadRequest("this needs HTTP/1.0 or newer")
     if request.method in _NEVER:
         raise MethodNotAllowed(f"{request.method} is never answered here", headers={"Allow": _ALLOWED})
-    if not _HOST.fullmatch(request.headers.get("Host", "")):
+    if not can_be_a_host(request.headers.get("Host", "")):
         # RFC 9112 section 3.2.
         raise BadRequest("the Host header does not name a host")
     return await handler(request)

@@ -39,7 +39,7 @@ class Connection(asyncio.Protocol):
         head_end = self._got.find(b"\r\n\r\n")
         if head_end < 0:
             return
-        length = _LENGTH.search(self._got, 0, head_end + 2)
+        length = None if self._run.heads_only else _LENGTH.search(self._got, 0, head_end + 2)
         whole = head_end + 4 + (int(length[1]) if length else 0)
         if len(self._got) < whole:
             return
@@ -59,6 +59,7 @@ class Run:
 
     def __init__(self, request: bytes, tag: str, seconds: float) -> None:
         self._request, self._tag = request, tag.encode()
+        self.heads_only = request.startswith(b"HEAD ")
         self.took_s: list[float] = []
         self.failed = 0
         self._asked = 0

@@ -86,7 +86,8 @@ def fire(load: Load, url: str, *, connections: int, seconds: float, to_the_end: 
     tag = f"{os.getpid() % 1000:03d}{_runs:03d}"
     with tempfile.TemporaryDirectory() as folder:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        if shutil.which("wrk") and not to_the_end:
+        # `wrk` waits for the body that the head of an answer to HEAD speaks of.
+        if shutil.which("wrk") and not to_the_end and load.method != "HEAD":
             fired = _wrk(load, url, connections, seconds, tag, Path(folder))
         else:
             fired = _python(load, url, connections, seconds, tag)

@@ -112,6 +112,8 @@ def _url_of(process: subprocess.Popen[bytes], log: Path, ready: str) -> str:
         for line in log.read_text(errors="replace").splitlines():
             if line.startswith("{") and line.endswith("}") and (told := json.loads(line)).get("event") == ready:
                 return str(told["url"])
+            if line.startswith("  Listening "):
+                return line.split()[1]  # the first screen's, where the log is silent
         time.sleep(0.005)
     raise RuntimeError(f"{process.args!r} did not start:\n{log.read_text(errors='replace')[-4000:]}")
 

@@ -1,5 +1,6 @@
 """What is written: console or JSON, ours or a library's, always without secrets."""
 
+import asyncio
 import json
 import logging
 import warnings
@@ -10,6 +11,7 @@ import pytest
 import structlog
 
 from hfproxy.logs import set_up_logging
+from hfproxy.repeated_lines import RepeatedLine
 from hfproxy.settings import LoggingSettings
 from hfproxy.starting import CannotStart
 
@@ -97,3 +99,40 @@ def test_a_log_file_that_cannot_be_written_is_told_at_the_start(tmp_path: Path) 
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotStart, match="log file"):
         set_up_logging(LoggingSettings(file=tmp_path / "file" / "x.log"))
+
+
+def test_a_repeated_line_is_written_as_any_other(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    fields = {"path": "/100%/%s/ü", "token": f"it is {TOKEN}", "count": 3, "none": None, "took_s": 0, "id": ""}
+    for form in ("json", "console"):
+        for level in ("info", "warning"):
+            file = tmp_path / f"{form}-{level}.log"
+            set_up_logging(
+                LoggingSettings.model_validate({"format": form, "file": file, "level": level}), secrets=["ab-12"]
+            )
+            line = RepeatedLine("ours", "thing.happened", fields, ("took_s", "id"))
+            for took_s, given in ((0.25, "x"), (1e-05, 'q"\\%'), (3, "ab-12"), (0.1, TOKEN)):
+                line.write(took_s, given)
+                structlog.get_logger("ours").info("thing.happened", **{**fields, "took_s": took_s, "id": given})
+            written = [capsys.readouterr().err.splitlines(), file.read_text().splitlines()]
+            assert len(written[0]) == len(written[1]) == (8 if level == "info" else 0)
+            for lines in written[form == "console" :]:
+                told = [
+                    list({**json.loads(one), "timestamp": len(json.loads(one)["timestamp"])}.items()) for one in lines
+                ]
+                assert told[::2] == told[1::2]
+                assert TOKEN not in str(lines)
+                assert "ab-12" not in str(lines)
+            if form == "console":
+                assert [one.partition("Z")[2] for one in written[0][::2]] == [
+                    one.partition("Z")[2] for one in written[0][1::2]
+                ]
+
+
+def test_a_repeated_line_stays_before_what_is_said_after_it(capsys: pytest.CaptureFixture[str]) -> None:
+    async def both() -> None:
+        RepeatedLine("ours", "first", {"id": ""}, ("id",)).write("x")
+        structlog.get_logger("ours").info("second")
+
+    set_up_logging(LoggingSettings(format="json"))
+    asyncio.run(both())
+    assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == ["first", "second"]

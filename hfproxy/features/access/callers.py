@@ -1,6 +1,7 @@
 """From what was sent to who it is, and whose token the Hub is asked with."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hfproxy.downstream.access import Caller, Role
 from hfproxy.downstream.browsers import KnownHosts
@@ -39,27 +40,32 @@ class Callers:
     ) -> None:
         self._keys, self._attempts, self._anonymous = keys, attempts, anonymous
         self._hub_tokens, self._gateway = hub_tokens, gateway
+        # Most callers without a key come from few places, again and again.
+        self._nobody_from = lru_cache(maxsize=1024)(self._nobody_in_particular)
 
     async def identify(self, sent: SentSecret | None, origin: Origin) -> tuple[Caller, Credential]:
         """The caller, and the credential the Hub is asked with. Raises CallerUnknown, TooManyAttempts."""
-        address = str(origin.address) if origin.address is not None else None
+        if (known := self.known(sent, origin)) is not None:
+            return known
+        assert sent is not None
+        self._attempts.check(origin.address)
+        if sent.secret.startswith(PREFIX):
+            await self._keys.look()  # it may have been made since the last look
+            if (known := self.known(sent, origin)) is not None:
+                return known
+        self._attempts.count(origin.address)
+        raise CallerUnknown("this gateway does not know that key, or it has expired or was revoked")
+
+    def known(self, sent: SentSecret | None, origin: Origin) -> tuple[Caller, Credential] | None:
+        """The same without a wait; None for a key that is not known yet. Raises CallerUnknown."""
         if sent is None:
-            return self._nobody_in_particular(origin, address), self._gateway
+            return self._nobody_from(origin, self._keys.ever_made), self._gateway
+        address = _told(origin)
         if sent.secret.startswith(_HUB_TOKENS):
             return self._themselves(sent.secret, address), Credential("caller", sent.secret)
-        return await self._key_holder(sent.secret, origin, address), self._gateway
-
-    async def _key_holder(self, secret: str, origin: Origin, address: str | None) -> Caller:
-        key = self._keys.find(secret)
-        if key is None:
-            self._attempts.check(origin.address)
-            if secret.startswith(PREFIX):
-                await self._keys.look()  # it may have been made since the last look
-                key = self._keys.find(secret)
-        if key is None:
-            self._attempts.count(origin.address)
-            raise CallerUnknown("this gateway does not know that key, or it has expired or was revoked")
-        return Caller(key.name, key.role, "key", key.id, key.repos, address)
+        if (key := self._keys.find(sent.secret)) is None:
+            return None
+        return Caller(key.name, key.role, "key", key.id, key.repos, address), self._gateway
 
     def _themselves(self, token: str, address: str | None) -> Caller:
         if not self._hub_tokens:
@@ -68,11 +74,11 @@ class Callers:
         name = fingerprint(token)
         return Caller(f"hub token {name}", Role.WRITER, "hub_token", name, None, address)
 
-    def _nobody_in_particular(self, origin: Origin, address: str | None) -> Caller:
+    def _nobody_in_particular(self, origin: Origin, keys_were_made: bool) -> Caller:
         rules = self._anonymous
         role, hint = rules.role, None
         if role is None:
-            role, hint = self._on_this_machine(origin)
+            role, hint = self._on_this_machine(origin, keys_were_made)
         if role is not Role.NONE and (rules.role is None or rules.hosts_named) and origin.host_name not in rules.hosts:
             role, hint = (
                 Role.NONE,
@@ -81,10 +87,10 @@ class Callers:
                     "HFPROXY_SERVER__ALLOWED_HOSTS"
                 ),
             )
-        return Caller("anonymous", role, "anonymous", None, None, address, hint)
+        return Caller("anonymous", role, "anonymous", None, None, _told(origin), hint)
 
-    def _on_this_machine(self, origin: Origin) -> tuple[Role, str | None]:
-        if self._keys.ever_made:
+    def _on_this_machine(self, origin: Origin, keys_were_made: bool) -> tuple[Role, str | None]:
+        if keys_were_made:
             return Role.NONE, None
         if origin.proxied or (origin.address is not None and not origin.address.is_loopback):
             return Role.NONE, (
@@ -92,3 +98,7 @@ class Callers:
                 "key, or say with HFPROXY_ACCESS__ANONYMOUS what callers without one may do"
             )
         return Role.ADMIN, None
+
+
+def _told(origin: Origin) -> str | None:
+    return str(origin.address) if origin.address is not None else None

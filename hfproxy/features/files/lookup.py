@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 _AWAY_FOR_S = 5.0
 _NO_ACCESS = frozenset({401, 403, 404})
 _TOO_MANY_REQUESTS = 429
+HIT = "hit"
 _ENTRY_NOT_FOUND = "EntryNotFound"
 
 
@@ -58,18 +59,23 @@ class Lookup:
 
     def recall(self, ref: FileRef, repo: str, credential: Credential) -> Found | None:
         """The file, if all that is needed is in memory and fresh; the quick way."""
+        entry = self.entry_at_once(ref, repo, credential)
+        return Found(entry, Way(ref, credential), HIT) if entry is not None else None
+
+    def entry_at_once(self, ref: FileRef, repo: str, credential: Credential) -> FileEntry | None:
+        """What `recall` recalls; no more is said of it than that it is a hit."""
         commit_hash = self._fresh_commit(ref, self._pointers.known_revision(repo, ref.revision))
         if commit_hash is None or not self._rights.allows(repo, commit_hash, ref.path, credential):
             return None
         entry = self._pointers.known_file(repo, commit_hash, ref.path)
-        return Found(entry, Way(ref, credential), "hit") if isinstance(entry, FileEntry) else None
+        return entry if isinstance(entry, FileEntry) else None
 
     async def find(self, ref: FileRef, credential: Credential, headers: Iterable[tuple[str, str]] = ()) -> Found:
         """The file. Raises HubRefused as the Hub says it, UpstreamError where neither Hub nor memory can tell."""
         repo = str(ref.repo.folded)
         way = Way(ref, credential, tuple(headers))
         if (entry := await self._kept(ref, repo, credential)) is not None:
-            return self._found(entry, way, "hit")
+            return self._found(entry, way, HIT)
         if self._freshness.offline or time.monotonic() < self._away_until:
             if (entry := await self._stale(ref, repo, credential)) is not None:
                 return self._found(entry, way, self._stale_status(None))

@@ -6,10 +6,16 @@ from aiohttp.web_urldispatcher import DynamicResource
 
 from hfproxy.upstream.refs import BadReference, FileRef
 
+_LONGEST_REMEMBERED = 1024
 
-@lru_cache(maxsize=8192)
+
 def file_named(raw_path: str) -> tuple[FileRef, str] | None:
     """The file that a `resolve` path names, and the one spelling of its repository; None for any other path."""
+    return _parsed(raw_path) if len(raw_path) <= _LONGEST_REMEMBERED else _parsed.__wrapped__(raw_path)
+
+
+@lru_cache(maxsize=8192)
+def _parsed(raw_path: str) -> tuple[FileRef, str] | None:
     try:
         ref = FileRef.parse(raw_path)
     except BadReference:

@@ -6,7 +6,6 @@ was remembered for its credential at once. Root files that a gated repository sh
 nothing about the rest: a yes for one of them holds for that file alone.
 """
 
-import hashlib
 import re
 import time
 from collections import OrderedDict
@@ -22,10 +21,8 @@ Yes = tuple[str, str, str, str]
 
 
 def audience(credential: Credential) -> str:
-    """Who gets a yes that was given to this credential; a fingerprint, since the token itself is nobody's to keep."""
-    if credential.token is None:
-        return EVERYBODY
-    return f"{credential.owner}-{hashlib.sha256(credential.token.encode()).hexdigest()}"
+    """Who gets a yes that was given to this credential."""
+    return EVERYBODY if credential.token is None else f"{credential.owner}-{credential.fingerprint}"
 
 
 class Rights:
@@ -53,8 +50,8 @@ class Rights:
 
     def allows(self, repo: str, commit_hash: str, path: str, credential: Credential) -> bool:
         """Whether the Hub said yes lately, to this credential or to everybody."""
-        return self._young(repo, commit_hash, path, audience(credential), self._ttl_s) or self._young(
-            repo, commit_hash, path, EVERYBODY, self._ttl_s
+        return self._young(repo, commit_hash, path, EVERYBODY, self._ttl_s) or self._young(
+            repo, commit_hash, path, audience(credential), self._ttl_s
         )
 
     def allowed_before(self, repo: str, commit_hash: str, path: str, credential: Credential) -> bool:

@@ -6,26 +6,26 @@ from typing import Final
 
 from aiohttp import web
 
-from hfproxy.downstream.access import CALLER, Role
+from hfproxy.downstream.access import CALLER
 from hfproxy.downstream.browsers import RELAYED
+from hfproxy.downstream.middleware import route_of
 from hfproxy.downstream.ranges import Changed, Multipart, Parts, Unchanged, Unsatisfiable, Whole, wanted
 from hfproxy.downstream.sending import send_file
 from hfproxy.errors import PreconditionFailed, RangeNotSatisfiable
 from hfproxy.facts import note
-from hfproxy.features.access.decisions import require_repos
-from hfproxy.features.access.real_names import REAL_NAMES
+from hfproxy.features.files.admission import ADMISSION
 from hfproxy.features.files.answers import file_headers
+from hfproxy.features.files.hot import HotFiles
 from hfproxy.features.files.lookup import Found
 from hfproxy.features.files.paths import file_named
 from hfproxy.features.files.service import FilePiece, FileService
-from hfproxy.features.policy.models import Action
-from hfproxy.features.policy.roads import canonical
-from hfproxy.features.policy.routes import POLICY
 from hfproxy.keys import ACTING, SETTINGS
 from hfproxy.upstream.headers import DOWNLOAD_COUNTER
 from hfproxy.upstream.rewriting import MAX_HTTP_DOWNLOAD_SIZE
 
 FILES: Final = web.AppKey("files", FileService)
+# Where there is a lane in front of the middlewares: what is answered there.
+HOT: Final = web.AppKey("hot", HotFiles)
 # Answers a file that is not ours to keep.
 RELAY_FILE: Final = web.AppKey[Callable[[web.Request], Awaitable[web.StreamResponse]]]("relay_file")
 # What the Hub counts downloads by (contract 1.1).
@@ -40,8 +40,6 @@ async def answer_file(request: web.Request) -> web.StreamResponse:
     assert named is not None
     ref, repo = named
     service, caller, credential = request.app[FILES], request[CALLER], request[ACTING]
-    require_repos(caller, Role.READER, ref.repo)
-    await request.app[REAL_NAMES].check(caller, ref.repo, credential=credential)
     headers = [(name, request.headers[name]) for name in _HANDED_ON if name in request.headers]
 
     async def find() -> Found:
@@ -50,9 +48,7 @@ async def answer_file(request: web.Request) -> web.StreamResponse:
     async def size_of() -> int:
         return (await find()).entry.size_bytes
 
-    await request.app[POLICY].require(
-        caller, Action.READ, ref.repo, credential=credential, file=canonical(ref.path), size_of=size_of
-    )
+    await request.app[ADMISSION].admit(caller, ref, credential, size_of=size_of)
     found = await find()
     note(repo=repo, commit_hash=found.entry.commit_hash)
     if found.entry.size_bytes > MAX_HTTP_DOWNLOAD_SIZE:
@@ -60,6 +56,8 @@ async def answer_file(request: web.Request) -> web.StreamResponse:
         return await request.app[RELAY_FILE](request)
     request[RELAYED] = True
     told = file_headers(found, status=found.status, download="download" in request.query)
+    if (hot := request.app.get(HOT)) is not None:
+        hot.learn(request.raw_path, ref, repo, found, told, route=route_of(request))
     return await answer_found(request, found, told)
 
 

@@ -64,6 +64,10 @@ class FileService:
         key = _key(found)
         return self._memory.get(key) if key is not None else None
 
+    def in_memory(self, key: BlobKey) -> bytes | None:
+        """A small file's bytes by their hash, if they are in memory."""
+        return self._memory.get(key)
+
     async def content(self, found: Found) -> tuple[bytes, str]:
         """A small file's bytes, right to the hash, and what `Cache-Status` says of them. Raises UpstreamError."""
         key = _key(found)

@@ -6,17 +6,23 @@ from functools import partial
 
 from aiohttp import web
 
+from hfproxy.downstream.at_once import QUICK_LANE
+from hfproxy.features.access.identify import CALLERS
+from hfproxy.features.access.real_names import REAL_NAMES
+from hfproxy.features.files.admission import ADMISSION, Admission
 from hfproxy.features.files.fill import FillPolicy
 from hfproxy.features.files.fills import Fills
+from hfproxy.features.files.hot import HotFiles
 from hfproxy.features.files.lookup import Freshness, Lookup
 from hfproxy.features.files.memory import BodyMemory
 from hfproxy.features.files.paths import FilePaths
 from hfproxy.features.files.patience import Patience
 from hfproxy.features.files.rights import Rights
 from hfproxy.features.files.rights_store import load_rights, write_rights
-from hfproxy.features.files.routes import FILES, RELAY_FILE, answer_file
+from hfproxy.features.files.routes import FILES, HOT, RELAY_FILE, answer_file
 from hfproxy.features.files.service import FileService
 from hfproxy.features.passthrough.routes import relay
+from hfproxy.features.policy.routes import POLICY
 from hfproxy.keys import DATABASE, METRICS, SETTINGS, SIGHTINGS, WRITE_WATCHERS
 from hfproxy.storage.pins import Pins
 from hfproxy.storage.pointers import kept_pointers
@@ -94,6 +100,10 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
         )
         stack.push_async_callback(service.close)
         app[FILES] = service
+        admission = app[ADMISSION] = Admission(real_names=app[REAL_NAMES], policy=app[POLICY])
+        if QUICK_LANE in app:
+            hot = app[HOT] = HotFiles(callers=app[CALLERS], admission=admission, service=service, metrics=app[METRICS])
+            app[QUICK_LANE].answers = (hot,)
         app[WRITE_WATCHERS].append(partial(_forget_what_was_written, service))
         await stack.enter_async_context(
             written_behind(partial(write_rights, app[DATABASE], rights), every_s=_WRITE_EVERY_S, name="rights")

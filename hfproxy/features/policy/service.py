@@ -151,7 +151,9 @@ class Policy:
         """Forgets what the Hub said of a repository that was written to."""
         self._facts.forget(ref)
 
-    def recall_file(self, caller: Caller, ref: RepoRef, path: str, size_bytes: int, credential: Credential) -> bool:
+    def recall_file(
+        self, caller: Caller, ref: RepoRef, path: str | Unnamed, size_bytes: int, credential: Credential
+    ) -> bool:
         """Whether this file may be read, if that is known at once; False: no, or ask `require`. For the quick way."""
         rules = self._rules
         if rules is None:

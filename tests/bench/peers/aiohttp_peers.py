@@ -1,9 +1,10 @@
-"""Three servers of a few lines, each one end of a scale: `python -m tests.bench.peers.aiohttp_peers KIND UPSTREAM`.
+"""Servers of a few lines, each one end of a scale: `python -m tests.bench.peers.aiohttp_peers KIND UPSTREAM`.
 
 - `forwarder`: the least an aiohttp gateway can do for an API call: one shared session, no check, no log, no errors
 - `old`: the earlier service's way: a new session, hence a new connection, for every call
 - `relay`: the least it can do for a file: chunks handed on as they come
-- `files`: hot files: `FileResponse` from a folder (UPSTREAM is the folder), and small ones from memory below `/memory`
+- `files`: hot files by `FileResponse` from a folder (UPSTREAM is the folder)
+- `memory`: the same folder's small files from memory, below `/memory`
 """
 
 import asyncio
@@ -80,8 +81,9 @@ def _app(kind: str, upstream: str) -> web.Application:
         app.router.add_post("/api/repo", handler)
     elif kind == "relay":
         app.router.add_get("/{path:.*}", relay)
-    else:
+    elif kind == "memory":
         app.router.add_get("/memory/{name}", from_memory(Path(upstream)))
+    else:
         app.router.add_get("/{name}", from_disk)
     return app
 

@@ -6,12 +6,14 @@ from tests.bench.effort import Effort
 from tests.bench.reports import Report
 from tests.bench.suites.api import api_calls
 from tests.bench.suites.connections import pooled_connections
+from tests.bench.suites.hot_small import hot_small
 from tests.bench.suites.memory import memory
 from tests.bench.suites.starting import starting
 
 SUITES: dict[str, Callable[[Effort], Report]] = {
     "api": api_calls,
     "connections": pooled_connections,
+    "hot-small": hot_small,
     "memory": memory,
     "starting": starting,
 }

@@ -1,0 +1,96 @@
+"""Files that were answered just now and can be answered again without a wait: their headers, as they go out.
+
+Only how an answer is written is kept here. Whether this caller may have it, whether the name still means the same file
+and whether its bytes are in memory is asked anew each time, of those who say so on the long way as well. And only what
+the long way has answered is known here, so that the router has decided whose a path is.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from aiohttp.http import SERVER_SOFTWARE
+
+from hfproxy.downstream.at_once import CHANGING, Ready
+from hfproxy.downstream.credentials import SentSecret
+from hfproxy.downstream.forwarded import Origin
+from hfproxy.downstream.middleware import FINISHED, LOGGER, finished_fields
+from hfproxy.facts import RequestFacts
+from hfproxy.features.access.callers import Callers
+from hfproxy.features.files.admission import Admission
+from hfproxy.features.files.lookup import HIT, Found
+from hfproxy.features.files.service import FileService
+from hfproxy.metrics import Metrics
+from hfproxy.repeated_lines import RepeatedLine
+from hfproxy.storage.blobs import BlobKey
+from hfproxy.storage.pointers import FileEntry
+from hfproxy.upstream.refs import FileRef
+
+_MOST_TARGETS = 4096
+_LONGEST_TARGET = 1024
+_MOST_LINES = 4096
+
+
+@dataclass(slots=True)
+class _Hot:
+    """One address that was answered. head: the same for GET and HEAD. key: of the bytes, where they may be ready."""
+
+    ref: FileRef
+    repo: str
+    entry: FileEntry
+    key: BlobKey | None
+    head: bytes
+    route: str
+
+
+class HotFiles:
+    """Answers to GET and HEAD, most recently learnt first."""
+
+    def __init__(self, *, callers: Callers, admission: Admission, service: FileService, metrics: Metrics) -> None:
+        self._callers, self._admission, self._service, self._metrics = callers, admission, service, metrics
+        self._known: OrderedDict[str, _Hot] = OrderedDict()
+
+    def learn(self, target: str, ref: FileRef, repo: str, found: Found, told: Mapping[str, str], *, route: str) -> None:
+        """Keeps how a file is answered whole, with 200. target: path and query as asked. told: its headers."""
+        known = self._known.get(target)
+        if found.status != HIT or len(target) > _LONGEST_TARGET or (known is not None and known.entry is found.entry):
+            return
+        size = found.entry.size_bytes
+        headers = {**told, "Content-Length": str(size), "Server": SERVER_SOFTWARE}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        if lines.count("\r") != len(headers) or lines.count("\n") != len(headers):
+            return
+        key = BlobKey.from_etag(found.entry.etag) if self._service.is_small(found) else None
+        head = f"HTTP/1.1 200 OK\r\n{lines}".encode()
+        self._known[target] = _Hot(ref, repo, found.entry, key, head, route)
+        if len(self._known) > _MOST_TARGETS:
+            self._known.popitem(last=False)
+
+    def ready(self, method: str, target: str, sent: SentSecret | None, origin: Origin) -> Ready | None:
+        """The answer, if nothing has to be asked for it. Raises CallerUnknown, CallerNotAllowed."""
+        hot = self._known.get(target)
+        if hot is None or (identified := self._callers.known(sent, origin)) is None:
+            return None
+        caller, credential = identified
+        if not self._admission.recall(caller, hot.ref, credential, size_bytes=hot.entry.size_bytes):
+            return None
+        if self._service.lookup.entry_at_once(hot.ref, hot.repo, credential) is not hot.entry:
+            return None
+        body: bytes | None = b""
+        if method == "GET" and (hot.key is None or (body := self._service.in_memory(hot.key)) is None):
+            return None
+        assert body is not None
+        commit_hash = hot.entry.commit_hash
+        line = _line(method, target, hot.route, hot.repo, commit_hash, caller.name, caller.address)
+        return Ready(hot.head, body, line, self._metrics.of_route(method, hot.route, 200))
+
+
+@lru_cache(maxsize=_MOST_LINES)
+def _line(
+    method: str, path: str, route: str, repo: str, commit_hash: str, caller: str, address: str | None
+) -> RepeatedLine:
+    """The line of such a request, its fields as on the long way."""
+    facts = RequestFacts("", {"address": address, "repo": repo, "commit_hash": commit_hash})
+    fields = finished_fields(method=method, path=path, route=route, status=200, caller=caller, facts=facts)
+    return RepeatedLine(LOGGER, FINISHED, {**fields, "request_id": ""}, CHANGING)
