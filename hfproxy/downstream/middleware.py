@@ -21,7 +21,6 @@ from hfproxy.upstream.headers import REQUEST_ID, TRACE_ID
 LOGGER: Final = __name__
 log = structlog.get_logger(LOGGER)
 
-FINISHED: Final = "request.finished"
 GATEWAY_REQUEST_ID: Final = "X-HFProxy-Request-Id"
 CLIENT_GONE: Final = 499  # nginx's number for a caller who went away before the answer was whole
 NO_ROUTE: Final = "(none)"
@@ -101,7 +100,7 @@ def _tell(
         caller=caller.name if caller is not None else None,
         facts=facts,
     )
-    log.info(FINISHED, **{**fields, "duration_s": rounded(duration_s), "bytes_sent": bytes_sent})
+    log.info("request.finished", **{**fields, "duration_s": rounded(duration_s), "bytes_sent": bytes_sent})
 
 
 def finished_fields(

@@ -15,7 +15,7 @@ from aiohttp.http import SERVER_SOFTWARE
 from hfproxy.downstream.at_once import CHANGING, Ready
 from hfproxy.downstream.credentials import SentSecret
 from hfproxy.downstream.forwarded import Origin
-from hfproxy.downstream.middleware import FINISHED, LOGGER, finished_fields
+from hfproxy.downstream.middleware import LOGGER, finished_fields
 from hfproxy.facts import RequestFacts
 from hfproxy.features.access.callers import Callers
 from hfproxy.features.files.admission import Admission
@@ -93,4 +93,4 @@ def _line(
     """The line of such a request, its fields as on the long way."""
     facts = RequestFacts("", {"address": address, "repo": repo, "commit_hash": commit_hash})
     fields = finished_fields(method=method, path=path, route=route, status=200, caller=caller, facts=facts)
-    return RepeatedLine(LOGGER, FINISHED, {**fields, "request_id": ""}, CHANGING)
+    return RepeatedLine(LOGGER, "request.finished", {**fields, "request_id": ""}, CHANGING)
