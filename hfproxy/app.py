@@ -126,14 +126,14 @@ async def speak_to_the_hub(app: web.Application) -> AsyncIterator[None]:
     async with hub_session(
         connect_timeout=upstream.connect_timeout, tls=hub_trust(upstream), proxy=proxy, watching=watching
     ) as session:
-        hub = app[HUB] = HubClient(
+        app[HUB] = HubClient(
             upstream.endpoint,
             session,
             answer_timeout=upstream.answer_timeout,
             max_connections=upstream.max_connections,
+            count_places=metrics.hub_places_used.inc,
         )
         metrics.hub_places.set(upstream.max_connections)
-        metrics.hub_places_used.set_function(lambda: hub.places_used)
         yield
 
 

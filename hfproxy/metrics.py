@@ -4,16 +4,23 @@ One object for each application, made in `app.py`; a feature that measures more 
 take few values whatever callers do: routes are templates, methods and statuses those that HTTP knows.
 """
 
+import os
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
 import aiohttp
 from aiohttp import hdrs
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, disable_created_metrics
+from prometheus_client.core import InfoMetricFamily
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from hfproxy import __version__
 
@@ -29,10 +36,16 @@ class Metrics:
         # A second series for each one, which nobody plots.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        GCCollector(registry=registry)
-        build = Info("hfproxy_build", "The running program", registry=registry)
-        build.info({"version": __version__, "python": platform.python_version(), "aiohttp": aiohttp.__version__})
+        # Where several workers count together, their folder has their numbers, and what is not one is told of here.
+        self._folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        self._told = told = CollectorRegistry() if self._folder else registry
+        if self._folder is None:
+            ProcessCollector(registry=told)
+            GCCollector(registry=told)
+        else:
+            MultiProcessCollector(told, self._folder)  # type: ignore[no-untyped-call]
+            told.register(WorkerProcesses(Path(self._folder)))
+        told.register(_Build())
         self._requests = Counter(
             "hfproxy_requests", "Requests answered", ["method", "route", "status"], registry=registry
         )
@@ -47,7 +60,9 @@ class Metrics:
             "hfproxy_sent_bytes", "Bytes of answers handed to the socket, heads included", ["route"], registry=registry
         )
         self._routes: dict[tuple[str, str, int], RouteMetrics] = {}
-        self._in_flight = Gauge("hfproxy_requests_in_flight", "Requests being answered", registry=registry)
+        self._in_flight = Gauge(
+            "hfproxy_requests_in_flight", "Requests being answered", registry=registry, multiprocess_mode="livesum"
+        )
         self._hub_calls = Counter(
             "hfproxy_upstream_calls",
             "Calls to the Hub, by the status it answered or the error that took its place",
@@ -62,7 +77,10 @@ class Metrics:
             registry=registry,
         )
         self._hub_calls_in_flight = Gauge(
-            "hfproxy_upstream_calls_in_flight", "Calls to the Hub whose answer has not begun", registry=registry
+            "hfproxy_upstream_calls_in_flight",
+            "Calls to the Hub whose answer has not begun",
+            registry=registry,
+            multiprocess_mode="livesum",
         )
         self._connections = Counter(
             "hfproxy_upstream_connections",
@@ -70,10 +88,22 @@ class Metrics:
             ["how"],
             registry=registry,
         )
-        self.hub_places = Gauge("hfproxy_upstream_places", "Most calls to the Hub at once", registry=registry)
-        self.hub_places_used = Gauge(
-            "hfproxy_upstream_places_used", "Calls to the Hub that hold a place of these", registry=registry
+        self.hub_places = Gauge(
+            "hfproxy_upstream_places",
+            "Most calls to the Hub at once",
+            registry=registry,
+            multiprocess_mode="livesum",
         )
+        self.hub_places_used = Gauge(
+            "hfproxy_upstream_places_used",
+            "Calls to the Hub that hold a place of these",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+
+    def shown(self) -> CollectorRegistry:
+        """What `/-/metrics` prints: of all workers, where there are several."""
+        return self._told
 
     def request_begun(self) -> None:
         self._in_flight.inc()
@@ -126,6 +156,39 @@ class RouteMetrics:
         self._requests.inc()
         self._duration.observe(duration_s)
         self._bytes.inc(bytes_sent)
+
+
+class _Build(Collector):
+    """The running program; not a metric of the library's, since those are summed over workers."""
+
+    def collect(self) -> Iterator[Metric]:
+        build = InfoMetricFamily("hfproxy_build", "The running program")
+        told = {"version": __version__, "python": platform.python_version(), "aiohttp": aiohttp.__version__}
+        build.add_metric([], told)
+        yield build
+
+
+class WorkerProcesses(Collector):
+    """`process_*` of all workers together."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterator[Metric]:
+        found: dict[str, list[Metric]] = {}
+        for pid in self._living():
+            for metric in ProcessCollector(pid=partial(int, pid), registry=None).collect():
+                found.setdefault(metric.name, []).append(metric)
+        for same in found.values():
+            first, values = same[0], [sample.value for metric in same for sample in metric.samples]
+            # They began when the first of them did; all else adds up.
+            value = min(values) if first.name == "process_start_time_seconds" else sum(values)
+            first.samples = [first.samples[0]._replace(value=value)]
+            yield first
+
+    def _living(self) -> list[int]:
+        """The workers that are alive: the parent takes away what a dead one was measuring."""
+        return sorted({int(file.stem.rpartition("_")[2]) for file in self._folder.glob("gauge_live*_*.db")})
 
 
 def _method(method: str) -> str:

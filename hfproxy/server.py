@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
@@ -15,12 +17,13 @@ from hfproxy.downstream.at_once import QUICK_LANE
 from hfproxy.downstream.base_url import in_origin_form, under_prefix
 from hfproxy.downstream.connections import GatewayRunner
 from hfproxy.downstream.tls import serving_certificate
-from hfproxy.keys import METRICS
-from hfproxy.settings import SANDBOX, Settings
+from hfproxy.keys import CHECKS, METRICS, SETTINGS
+from hfproxy.settings import SANDBOX, ServerSettings, Settings
 from hfproxy.starting import EX_UNAVAILABLE, CannotStart
 
 log = structlog.get_logger(__name__)
 
+_BACKLOG = 1024
 
 SANDBOX_TOKEN = "hf_sandbox_alice"  # noqa: S105 - documented, and good for nothing but the built-in Hub
 
@@ -57,15 +60,70 @@ def _sandbox_token(configured: SecretStr | None) -> SecretStr:
     return SecretStr(SANDBOX_TOKEN)
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A gateway that listens."""
+
+    url: str
+    app: web.Application
+
+    async def drain(self) -> None:
+        """Goes on serving for a while, and says to load balancers and kept connections that it will not for long."""
+        wait_s = self.app[SETTINGS].server.drain_for.total_seconds()
+        if wait_s > 0:
+            self.app[CHECKS]["stopping"] = _stopping
+            log.info("server.draining", wait_s=wait_s)
+            await asyncio.sleep(wait_s)
+
+
+async def _stopping() -> None:
+    raise RuntimeError("this gateway is about to stop")
+
+
+async def _close_while_draining(request: web.Request, response: web.StreamResponse) -> None:
+    if "stopping" in request.app[CHECKS]:
+        response.force_close()
+
+
+def listening_sockets(server: ServerSettings, *, shared: bool = False) -> list[socket.socket]:
+    """Sockets on the configured address, one for each address that its name has. Raises CannotListen.
+
+    shared: others may listen on the same port, and the system gives each a part of the connections.
+    """
+    opened: list[socket.socket] = []
+    port = server.port
+    try:
+        found = socket.getaddrinfo(server.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            sock = socket.socket(family, kind, protocol)
+            opened.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind((address[0], port, *address[2:]))
+            sock.listen(_BACKLOG)
+            port = sock.getsockname()[1]  # a free one is the same for all addresses
+    except OSError as error:
+        for sock in opened:
+            sock.close()
+        raise CannotListen(f"cannot listen on {server.host}:{server.port}: {error.strerror}") from None
+    return opened
+
+
 @asynccontextmanager
-async def running_gateway(settings: Settings) -> AsyncIterator[str]:
-    """A gateway that listens; gives its base URL. On leaving, running requests may finish.
+async def opened_gateway(
+    settings: Settings, *, sockets: Sequence[socket.socket] | None = None
+) -> AsyncIterator[Running]:
+    """A gateway that listens, on the configured address or on these sockets. On leaving, running requests may finish.
 
     Raises CannotListen, and BadCertificate for either direction.
     """
     certificate = serving_certificate(settings.server)
     async with AsyncExitStack() as stack:
         app = create_app(settings)
+        app.on_response_prepare.append(_close_while_draining)
         runner = GatewayRunner(
             app,
             metrics=app[METRICS],
@@ -87,30 +145,39 @@ async def running_gateway(settings: Settings) -> AsyncIterator[str]:
         runner.server.request_factory = in_origin_form(runner.server.request_factory)
         if certificate is not None:
             await stack.enter_async_context(certificate.following_files())
-        site = web.TCPSite(
-            runner,
-            settings.server.host,
-            settings.server.port,
-            backlog=1024,
-            ssl_context=certificate.context if certificate is not None else None,
-        )
-        try:
-            await site.start()
-        except OSError as error:
-            raise CannotListen(
-                f"cannot listen on {settings.server.host}:{settings.server.port}: {error.strerror}"
-            ) from None
+        tls = certificate.context if certificate is not None else None
+        if sockets is None:
+            site = web.TCPSite(runner, settings.server.host, settings.server.port, backlog=_BACKLOG, ssl_context=tls)
+            try:
+                await site.start()
+            except OSError as error:
+                raise CannotListen(
+                    f"cannot listen on {settings.server.host}:{settings.server.port}: {error.strerror}"
+                ) from None
+        for sock in sockets or ():
+            await web.SockSite(runner, sock, backlog=_BACKLOG, ssl_context=tls).start()
         host, port = runner.addresses[0][:2]
-        yield f"{'http' if certificate is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
+        yield Running(f"{'http' if tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}", app)
 
 
-async def stop_signal() -> None:
-    """Returns on the first SIGTERM or SIGINT; a second one ends the process where it stands, with 128 + its number."""
+@asynccontextmanager
+async def running_gateway(settings: Settings) -> AsyncIterator[str]:
+    """As `opened_gateway`; gives its base URL."""
+    async with opened_gateway(settings) as running:
+        yield running.url
+
+
+async def stop_signal(*, on_second: Callable[[], None] = lambda: None) -> None:
+    """Returns on the first SIGTERM or SIGINT; a second one ends the process where it stands, with 128 + its number.
+
+    on_second: called right before that.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def told(signum: int) -> None:
         if stop.is_set():
+            on_second()
             # Not by the signal's default action: process 1 of a container does not have any.
             os._exit(128 + signum)
         stop.set()
@@ -125,9 +192,32 @@ async def serve_until_stopped(settings: Settings, *, announce: Callable[[str, Se
 
     announce: called once the server listens, with its URL and the settings with the Hub's address in them.
     """
-    async with hub_ready(settings) as ready, running_gateway(ready) as url:
-        log.info("server.started", url=url, upstream=ready.upstream.endpoint)
-        announce(url, ready)
+    async with hub_ready(settings) as ready, opened_gateway(ready) as running:
+        log.info("server.started", url=running.url, upstream=ready.upstream.endpoint)
+        announce(running.url, ready)
         await stop_signal()
+        await running.drain()
         log.info("server.stopping")
     log.info("server.stopped")
+
+
+async def serve_as_worker(settings: Settings, *, sockets: Sequence[int], tell: int, parent: int) -> None:
+    """Serves on these descriptors until a signal, or until the parent's end of a pipe is closed.
+
+    tell: a descriptor that the URL is written to once it listens.
+    """
+    opened = [socket.socket(fileno=fd) for fd in sockets]
+    async with opened_gateway(settings, sockets=opened) as running:
+        os.write(tell, f"{running.url}\n".encode())
+        os.close(tell)
+        orphaned = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(parent, orphaned.set)  # nothing more is ever written to it: what can be read is its end
+        ends = [asyncio.create_task(stop_signal()), asyncio.create_task(orphaned.wait())]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            loop.remove_reader(parent)
+            ends[1].cancel()
+        if not orphaned.is_set():
+            await running.drain()

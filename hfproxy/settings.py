@@ -148,6 +148,7 @@ class ServerSettings(Group):
         "127.0.0.1", description="Address to listen on; anything but loopback needs keys or ACCESS__ANONYMOUS"
     )
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
+    workers: int = Field(1, ge=1, le=128, description="Processes to serve with, on the one port")
     tls: bool = Field(True, description="Whether to serve HTTPS where there is a certificate")
     tls_certificate: PemPath | None = Field(
         None,
@@ -164,6 +165,10 @@ class ServerSettings(Group):
     max_requests_in_flight: int = Field(2000, ge=1, description="More requests than this at once are answered 503")
     path_prefix: Annotated[str, AfterValidator(_check_prefix)] = Field(
         "", description="A path such as /hub that everything is served under too, beside the root"
+    )
+    drain_for: Duration = Field(
+        timedelta(0),
+        description="How long a stop goes on serving while /-/ready says 503, so that a load balancer turns away first",
     )
     shutdown_timeout: Duration = Field(timedelta(seconds=30), description="How long a stop waits for running requests")
     trusted_proxies: Listed[IPvAnyNetwork] = Field(

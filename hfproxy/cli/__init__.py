@@ -12,6 +12,7 @@ from hfproxy.cli.openapi import openapi
 from hfproxy.cli.sandbox import sandbox
 from hfproxy.cli.serve import serve
 from hfproxy.cli.terminal import out
+from hfproxy.cli.worker import worker
 
 app = typer.Typer(
     name="hfproxy",
@@ -26,6 +27,7 @@ app.command()(sandbox)
 app.command()(certs)
 app.command()(health)
 app.command()(openapi)
+app.command(hidden=True)(worker)
 app.add_typer(cache.app, name="cache")
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")

@@ -14,6 +14,7 @@ def serve(
     upstream: Annotated[
         str | None, typer.Option(help="The Hub to speak to: a URL, or `sandbox` for the built-in one.")
     ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes to serve with, on the one port.")] = None,
 ) -> None:
     """Start the gateway.
 
@@ -26,15 +27,20 @@ def serve(
     from hfproxy.first_screen import gateway_screen
     from hfproxy.logs import set_up_logging
     from hfproxy.server import serve_until_stopped
+    from hfproxy.workers import WorkerFailed, serve_with_workers
 
     flags: dict[str, object] = {
         "HFPROXY_SERVER__HOST": host,
         "HFPROXY_SERVER__PORT": port,
         "HFPROXY_UPSTREAM__ENDPOINT": upstream,
+        "HFPROXY_SERVER__WORKERS": workers,
     }
     settings = read_settings(flags).settings
     try:
         set_up_logging(settings.logging, secrets=settings.secrets())
-        uvloop.run(serve_until_stopped(settings, announce=lambda url, ready: gateway_screen(err, url, settings, ready)))
+        serve_all = serve_until_stopped if settings.server.workers == 1 else serve_with_workers
+        uvloop.run(serve_all(settings, announce=lambda url, ready: gateway_screen(err, url, settings, ready)))
+    except WorkerFailed as error:
+        raise typer.Exit(error.exit_code) from None
     except CannotStart as error:
         fail(str(error), code=error.exit_code)

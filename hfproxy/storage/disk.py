@@ -1,5 +1,6 @@
 """Blobs on a local disk (`layout.py` draws it), read and written off the event loop."""
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from hfproxy.storage.blobs import BlobBusy, BlobInfo, BlobKey, BlobStoreBroken, WrongBytes
-from hfproxy.storage.disk_followed import DiskFollowed
+from hfproxy.storage.disk_followed import DiskFollowed, is_locked
 from hfproxy.storage.disk_partial import DiskPartial, open_partial
 from hfproxy.storage.eviction import Space, nothing_pinned
 from hfproxy.storage.layout import Layout, sync_folder
@@ -20,6 +21,7 @@ from hfproxy.storage.threads import DiskThreads
 BLOCK_SIZE_BYTES = 1024**2
 _THREADS = 8
 _USED_GRAIN_S = 3600
+_LOOK_EVERY_S = 15.0
 
 
 class DiskBlob:
@@ -143,7 +145,17 @@ class DiskBlobs:
             raise
         sync_folder(place.parent)
 
+    async def look_again(self, every_s: float) -> None:
+        """Learns now and then what other processes kept and deleted, until cancelled."""
+        while True:
+            await asyncio.sleep(every_s)
+            with contextlib.suppress(BlobStoreBroken):  # whoever reads or writes says so
+                found = await self._threads.run(lambda: {info.key: info.size_bytes for info in self._layout.list()})
+                self._space.agree_with(found)
+
     def _delete(self, key: BlobKey) -> bool:
+        if is_locked(self._layout.partial_blocks(key)):
+            raise BlobBusy(str(key))  # another process writes it
         was_there = False
         for file in (self._layout.complete(key), self._layout.partial_blocks(key), self._layout.partial_bytes(key)):
             with contextlib.suppress(FileNotFoundError):
@@ -159,8 +171,12 @@ async def disk_blobs(
     limit_bytes: int | None = None,
     floor_bytes: int = 0,
     pinned: Callable[[BlobKey], bool] = nothing_pinned,
+    shared: bool = False,
 ) -> AsyncIterator[DiskBlobs]:
-    """The store in this folder, swept of what a crash left. Raises BlobStoreBroken if the folder cannot be used."""
+    """The store in this folder, swept of what a crash left. Raises BlobStoreBroken if the folder cannot be used.
+
+    shared: other processes keep blobs there too; how much is learnt now and then.
+    """
     layout, threads = Layout(root), DiskThreads(_THREADS)
     space = Space(limit_bytes=limit_bytes, floor_bytes=floor_bytes, free_bytes=lambda: _free_bytes(root), pinned=pinned)
     try:
@@ -168,7 +184,14 @@ async def disk_blobs(
         await threads.run(layout.sweep)
         found = await threads.run(lambda: sorted(layout.list(), key=lambda info: info.used_at))
         space.begin_with((info.key, info.size_bytes) for info in found)
-        yield DiskBlobs(layout, threads, space)
+        blobs = DiskBlobs(layout, threads, space)
+        looking = asyncio.create_task(blobs.look_again(_LOOK_EVERY_S), name="look at the disk") if shared else None
+        try:
+            yield blobs
+        finally:
+            if looking is not None:
+                looking.cancel()
+                await asyncio.gather(looking, return_exceptions=True)
     finally:
         threads.end()
 

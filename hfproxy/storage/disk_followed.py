@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from pathlib import Path
 
 from hfproxy.storage.blobs import BlobKey
 from hfproxy.storage.blocks import Blocks
@@ -60,6 +61,18 @@ class DiskFollowed:
             return False
         self._journal = Growing(self._journal_fd, self.size_bytes, self._blocks.block_size)
         return True
+
+
+def is_locked(journal: Path) -> bool:
+    """Whether somebody writes the blob of this journal. Blocks."""
+    try:
+        fd = os.open(journal, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return _locked(fd)
+    finally:
+        os.close(fd)
 
 
 def _locked(fd: int) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import structlog
 
@@ -48,6 +48,18 @@ class Space:
         """Takes in what is there at the start, least recently used first."""
         for key, size_bytes in blobs:
             self.settle(key, size_bytes)
+
+    def agree_with(self, found: Mapping[BlobKey, int]) -> None:
+        """Takes in what is there now, where other processes keep and delete blobs too; what is new was used last."""
+        for key in [key for key in self._idle if key not in found]:
+            self.forget(key)
+        for key, size_bytes in found.items():
+            known = self._idle.get(key)
+            if known is None and key not in self._busy:
+                self.settle(key, size_bytes)
+            elif known is not None and known != size_bytes:
+                self._idle[key] = size_bytes
+                self._used += size_bytes - known
 
     def touch(self, key: BlobKey) -> None:
         """Makes a blob the most recently used."""

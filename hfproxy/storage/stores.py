@@ -18,11 +18,12 @@ async def kept_blobs(
     floor_bytes: int = 0,
     limit_bytes: int | None = None,
     pinned: Callable[[BlobKey], bool] = nothing_pinned,
+    shared: bool = False,
 ) -> AsyncIterator[BlobStore]:
-    """The store, opened. Raises BlobStoreBroken, CannotStart."""
+    """The store, opened; shared: with other processes of this gateway. Raises BlobStoreBroken, CannotStart."""
     if storage.blobs is None:
         async with disk_blobs(
-            storage.root / "blobs", limit_bytes=limit_bytes, floor_bytes=floor_bytes, pinned=pinned
+            storage.root / "blobs", limit_bytes=limit_bytes, floor_bytes=floor_bytes, pinned=pinned, shared=shared
         ) as blobs:
             yield blobs
         return

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -77,13 +77,15 @@ class HubClient:
         answer_timeout: timedelta = timedelta(seconds=30),
         max_connections: int = 200,
         max_body_size: int = 64 * 1024**2,
+        count_places: Callable[[int], None] = lambda _: None,
     ) -> None:
+        """count_places: told how many more calls hold one of the `max_connections` places, or how many fewer."""
         self.endpoint = endpoint
         self.origin = URL(endpoint).origin()
         self._session = session
         self._answer_timeout_s = answer_timeout.total_seconds()
         self._places = asyncio.Semaphore(max_connections)
-        self.places_used = 0
+        self._count_places = count_places
         self._max_body_size = max_body_size
 
     async def call(
@@ -184,11 +186,11 @@ class HubClient:
                 await self._places.acquire()
         except TimeoutError:
             raise Overloaded("all connections to the Hub are busy", asked=asked) from None
-        self.places_used += 1
+        self._count_places(1)
         try:
             yield
         finally:
-            self.places_used -= 1
+            self._count_places(-1)
             self._places.release()
 
     async def _send(

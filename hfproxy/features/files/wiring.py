@@ -52,6 +52,7 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
                 limit_bytes=int(storage.max_size) if storage.max_size is not None else None,
                 floor_bytes=int(storage.free_floor),
                 pinned=pins.__contains__,
+                shared=settings.server.workers > 1,
             )
         )
         pointers = await stack.enter_async_context(kept_pointers(app[DATABASE]))

@@ -47,7 +47,7 @@ async def show_metrics(request: web.Request) -> web.Response:
     """
     require(request[CALLER], Role.named(request.app[SETTINGS].ops.metrics_role))
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    return web.Response(body=encode(request.app[METRICS].registry), headers={"Content-Type": content_type})
+    return web.Response(body=encode(request.app[METRICS].shown()), headers={"Content-Type": content_type})
 
 
 @routes.get("/-/openapi.json")
