@@ -116,7 +116,12 @@ class Cdn:
             "Access-Control-Allow-Origin": "*",
             "Access-Control-Expose-Headers": "*",
         }
-        return await send(request, content, headers, several_ranges=True)
+        traffic = self._hub.cas.traffic
+        traffic.requests["plain"] += 1
+        answer = await send(request, content, headers, several_ranges=True)
+        if request.method == "GET":
+            traffic.plain_bytes_out += answer.content_length or 0
+        return answer
 
     async def _upload(self, request: web.Request, query: dict[str, str]) -> web.StreamResponse:
         upload = self._hub.uploads.find(query["uploadId"])

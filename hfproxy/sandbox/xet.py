@@ -62,9 +62,9 @@ class Offer:
 
     def fileinfo_headers(self) -> dict[str, str]:
         return {
+            **self.headers(),  # the links too: the JavaScript client reads them here
             LINKED_SIZE: str(self.file.size_bytes),
             LINKED_ETAG: f'"{self.file.sha256}"',
-            "X-Xet-Hash": self.file.name,
             "Content-Type": FILEINFO,
         }
 

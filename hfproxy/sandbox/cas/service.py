@@ -3,12 +3,11 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterable, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ..history import Entry
 from ..objects import LfsObjects
 from ..pointers import Pointer
 from ..repository import Repository
@@ -62,18 +61,13 @@ class Cas:
 
     # Offering
 
-    async def offered(self, entries: "list[Entry]") -> None:
-        """See to it that large files are in the store, so that they can be offered by Xet."""
-        for entry in entries:
-            if entry.pointer is not None:
-                await self.offered_file(entry.pointer)
-
     async def offered_file(self, pointer: Pointer) -> XetFile | None:
         """The file of a pointer, put into the store if it came without Xet and is not too large for that."""
         if self._is_to_lay_out(pointer):
             async with self._writing:
                 if self._is_to_lay_out(pointer):
-                    await asyncio.to_thread(lay_out, self.store, self._objects.path(pointer.oid))
+                    with suppress(FileNotFoundError):  # its repository may be deleted meanwhile
+                        await asyncio.to_thread(lay_out, self.store, self._objects.path(pointer.oid))
         return self.store.by_sha256(pointer.oid)
 
     def _is_to_lay_out(self, pointer: Pointer) -> bool:

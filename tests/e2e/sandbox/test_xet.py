@@ -1,5 +1,8 @@
 """The real hf_xet, under every generation of the client, takes the sandbox's store for the Hub's."""
 
+import asyncio
+import hashlib
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
@@ -11,6 +14,7 @@ from hfproxy.sandbox.server import Sandbox, SandboxConfig, running_sandbox
 from hfproxy.sandbox.trouble import Trouble
 from hfproxy.upstream.refs import RepoType
 from tests.support.clients import LAST_1, NEWEST, Client, Finished, client, environment
+from tests.support.javascript import javascript_client, needs_npm
 
 SCRIPT = Path(__file__).parent / "scenarios" / "by_xet.py"
 ALICE, BOB = "hf_sandbox_alice", "hf_sandbox_bob"
@@ -51,6 +55,17 @@ async def plainly(sandbox: Sandbox, path: str, **headers: str) -> bytes:
         return await answer.read()
 
 
+async def by_git_lfs(sandbox: Sandbox, repo: str, content: bytes) -> bytes:
+    """What git-lfs gets when it asks for a content's sha256."""
+    wanted = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content)}
+    async with aiohttp.ClientSession() as http:
+        batch = {"operation": "download", "transfers": ["basic"], "objects": [wanted]}
+        async with http.post(f"{sandbox.url}/{repo}.git/info/lfs/objects/batch", json=batch) as answer:
+            told = json.loads(await answer.read())
+        async with http.get(told["objects"][0]["actions"]["download"]["href"]) as answer:
+            return await answer.read()
+
+
 async def test_a_file_goes_up_and_comes_down_and_is_there_for_others(
     client: Client, sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -64,6 +79,7 @@ async def test_a_file_goes_up_and_comes_down_and_is_there_for_others(
     assert (tmp_path / "down.bin").read_bytes() == content
     assert asked(sandbox, "cdn", "/xorb/default/") and not asked(sandbox, "cdn", "/repos/")
     assert await plainly(sandbox, "/alice/demo/resolve/main/weights.bin") == content
+    assert await by_git_lfs(sandbox, "alice/demo", content) == content
     part = await plainly(sandbox, "/alice/demo/resolve/main/weights.bin", Range="bytes=2000000-2200000")
     assert part == content[2_000_000:2_200_001]
     cas = [each for each in sandbox.asked if each.origin == "cas"]
@@ -183,6 +199,23 @@ async def test_a_pull_request_goes_up_by_xet(newest_client: Client, sandbox: San
     down = await run("down", "alice/demo", "weights.bin", tmp_path / "down", opened.out.strip(), home="other")
     assert down.code == 0, str(down)
     assert (tmp_path / "down").read_bytes() == second
+
+
+@needs_npm
+async def test_the_javascript_client_goes_both_ways_by_xet(sandbox: Sandbox) -> None:
+    folder = await asyncio.to_thread(javascript_client)
+    (folder / "by_xet.mjs").write_text(SCRIPT.with_suffix(".mjs").read_text())
+    process = await asyncio.create_subprocess_exec(
+        *("node", "by_xet.mjs", sandbox.url, ALICE),
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(120):
+        said, _ = await process.communicate()
+    assert (process.returncode, said) == (0, b"passed\n"), said.decode()
+    assert asked(sandbox, "cas", "/v1/shards") and asked(sandbox, "cdn", "/xorb/default/")
+    assert not asked(sandbox, "cdn", "/incoming/") and not asked(sandbox, "cdn", "/repos/")
 
 
 async def goes_up_and_down(run: Run, folder: Path) -> None:

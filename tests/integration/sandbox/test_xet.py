@@ -60,11 +60,14 @@ async def test_a_token_opens_the_files_of_its_repository_alone(repos, call, cas)
     opened, closed = await hash_of(call, "alice/open"), await hash_of(call, "alice/closed")
     everyone = await token_of(call, "alice/open", token=None)
     owner = await token_of(call, "alice/closed")
+    writer = await token_of(call, "alice/open", to="write")
     for token, file, expected in (
         (everyone, opened, 200),
         (everyone, closed, 404),
         (owner, closed, 200),
         (owner, opened, 404),
+        (writer, opened, 200),
+        (writer, closed, 404),
         (None, opened, 401),
         (ALICE, opened, 401),
         (everyone[:-4] + "AAAA", opened, 401),
@@ -284,6 +287,11 @@ async def test_what_went_through_is_counted(repos, call, cas):
     counted = (await call("GET", "/-/xet")).json
     assert counted["requests"] == {"reconstruction": 1, "xorb": 1}
     assert counted["bytes_out"] == span["end"] + 1 == counted["stored_bytes"]
+    location = (await call("GET", "/alice/open/resolve/main/w.bin")).headers["Location"]
+    await call("GET", location, headers={"Range": "bytes=0-99"})
+    await call("HEAD", location)
+    counted = (await call("GET", "/-/xet")).json
+    assert (counted["requests"]["plain"], counted["plain_bytes_out"]) == (2, 100)
     assert (await call("DELETE", "/-/xet")).json["bytes_out"] == 0
 
 
