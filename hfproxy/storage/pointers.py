@@ -40,8 +40,8 @@ class Pointer:
 
     @property
     def age_s(self) -> float:
-        """Never negative, even if the clock was set back; a jump ahead makes it old, and it is asked again."""
-        return max(0.0, time.time() - self.checked_at_s)
+        """A jump of the clock, ahead or back, makes it old, and it is asked again."""
+        return abs(time.time() - self.checked_at_s)
 
 
 @dataclass(frozen=True, slots=True)
