@@ -18,6 +18,7 @@ from hfproxy.settings import Duration
 from hfproxy.starting import CannotStart
 
 if TYPE_CHECKING:
+    from hfproxy.settings import Settings
     from hfproxy.storage.blobs import BlobInfo, BlobStore
     from hfproxy.storage.database import Database
     from hfproxy.upstream.refs import RepoRef
@@ -28,6 +29,9 @@ Named = Annotated[
     typer.Argument(
         metavar="REPO[@REV]", help="`owner/name`, `datasets/owner/name@branch`, `spaces/owner/name@commit`."
     ),
+]
+TypeOption = Annotated[
+    str | None, typer.Option("--type", help="`model`, `dataset`, `space` or `kernel`, instead of a prefix.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
@@ -41,15 +45,15 @@ def _size(text: str) -> int:
         raise typer.BadParameter("must be a size such as 500MB or 20GiB") from None
 
 
-def _named(text: str) -> "tuple[RepoRef, str | None]":
+def _named(text: str, repo_type: str | None = None) -> "tuple[RepoRef, str | None]":
     """A repository, and the revision behind the @; a commit hash in the one spelling that is kept."""
-    from hfproxy.upstream.refs import BadReference, RepoRef, is_commit_hash
+    from hfproxy.upstream.refs import BadReference, RepoRef, RepoType, is_commit_hash
 
     name, at, revision = text.partition("@")
     if at and not revision:
         raise typer.BadParameter(f"{text!r} names no revision behind its @")
     try:
-        repo = RepoRef.parse_printed(name)
+        repo = RepoRef.parse(RepoType.parse(repo_type), name) if repo_type else RepoRef.parse_printed(name)
     except BadReference as error:
         raise typer.BadParameter(str(error)) from None
     return repo, (revision.lower() if is_commit_hash(revision) else revision) or None
@@ -136,6 +140,69 @@ def unpin(name: Named) -> None:
     if not _with_store(lambda _, database: pins.unpin(database, str(repo.folded), revision or pins.ALL)):
         fail(f"{name} is not pinned")
     out.print(f"{name} is not pinned any more.", highlight=False)
+
+
+@app.command()
+def warm(
+    name: Named,
+    repo_type: TypeOption = None,
+    include: Annotated[list[str] | None, typer.Option(help="Only files like this, e.g. `*.json`; repeatable.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="No files like this; repeatable.")] = None,
+    keep_pinned: Annotated[bool, typer.Option("--pin", help="Pin it too.")] = False,
+) -> None:
+    """Fetch a repository now, so that it is there when it is wanted, also offline; a gateway may run meanwhile.
+
+    What is there already is not fetched again: after an interruption it goes on where it was.
+    """
+    from hfproxy.errors import ProxyError
+    from hfproxy.logs import set_up_logging
+    from hfproxy.storage import pins
+
+    repo, revision = _named(name, repo_type)
+    settings = read_settings().settings
+    quiet = settings.logging.model_copy(update={"level": "error"})
+    set_up_logging(quiet, secrets=settings.secrets())
+    try:
+        problems = asyncio.run(_warm(settings, repo, revision, include or [], exclude or []))
+    except CannotStart as error:
+        fail(str(error), code=error.exit_code)
+    except ProxyError as error:
+        fail(f"{repo}: {error}")
+    if keep_pinned:
+        _with_store(lambda _, database: pins.pin(database, str(repo.folded), revision or pins.ALL))
+    if problems:
+        fail(f"{len(problems)} files are not kept:", *problems)
+
+
+async def _warm(
+    settings: "Settings", repo: "RepoRef", revision: str | None, include: list[str], exclude: list[str]
+) -> list[str]:
+    """What kept files from being kept, by a line for each."""
+    from hfproxy.features.stocking.warming import warmer
+    from hfproxy.server import hub_ready
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    problems: list[str] = []
+    had = fetched = 0
+    async with hub_ready(settings) as ready, warmer(ready) as warming:
+        planned = await warming.plan(repo, revision, include=include, exclude=exclude)
+        total = sum(size_bytes for _, size_bytes in planned.files)
+        with Progress(*columns, TimeRemainingColumn(), console=err) as progress:
+            bar = progress.add_task(f"{repo}", total=total)
+            async for warmed in warming.fetch(planned, progressed=lambda more: progress.advance(bar, more)):
+                done = had + fetched + len(problems) + 1
+                progress.update(bar, description=f"{repo} {done}/{len(planned.files)}")
+                if warmed.problem is not None:
+                    problems.append(f"{warmed.path}: {warmed.problem}")
+                elif warmed.had:
+                    had += 1
+                else:
+                    fetched += 1
+    out.print(
+        f"{repo}@{planned.commit_hash[:8]}: {fetched} files fetched, {had} were there, {_human(total)} in all",
+        highlight=False,
+    )
+    return problems
 
 
 @app.command()

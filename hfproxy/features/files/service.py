@@ -167,6 +167,12 @@ class FileService:
                         yield piece
                         place.position = _end(piece, place.position)
 
+    async def keeps(self, found: Found) -> bool:
+        """Whether all of it is in the store, once what is on its way there has arrived. Raises BlobProblem."""
+        await asyncio.gather(*self._putting)
+        key = _key(found)
+        return key is not None and await self._blobs.size(key) is not None
+
     async def stored_at(self, found: Found) -> str | None:
         """Where a complete file lies below the store's root, for a front server that can read it."""
         key = _key(found)

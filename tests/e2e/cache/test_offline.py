@@ -1,5 +1,6 @@
 """Every generation of the client downloads a warmed repository while the Hub is away."""
 
+import asyncio
 import hashlib
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hfproxy.sandbox.config import SandboxConfig
 from hfproxy.sandbox.server import running_sandbox
 from hfproxy.upstream.refs import RepoRef, RepoType
 from tests.support.clients import Client
+from tests.support.command import hfproxy
 from tests.support.gateway import gateway_for
 
 TOKEN = "hf_sandbox_alice"
@@ -27,6 +29,24 @@ def digests(folder: Path) -> dict[str, str]:
         for file in folder.rglob("*")
         if file.is_file()
     }
+
+
+async def test_a_repository_that_the_command_warmed_is_downloaded_offline(client: Client, tmp_path: Path) -> None:
+    wanted = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
+    async with running_sandbox(SandboxConfig()) as sandbox:
+        ref = RepoRef.parse(RepoType.MODEL, "acme/warm")
+        sandbox.hub.create_repo(ref, by="alice", files=FILES, visibility="private")
+        settings = {"HF_ENDPOINT": sandbox.url, "HF_TOKEN": TOKEN, "HFPROXY_STORAGE__ROOT": str(tmp_path / "data")}
+        done = await asyncio.to_thread(hfproxy, "cache", "warm", "acme/warm", cwd=tmp_path, timeout_s=120, **settings)
+        assert done.returncode == 0, done
+        upstream = sandbox.url
+    async with gateway_for(upstream, tmp_path / "data", UPSTREAM__TOKEN=TOKEN, FILES__OFFLINE="true") as gateway:
+        env = {"HF_ENDPOINT": gateway.url, "HF_HUB_DISABLE_XET": "1"}
+        for number, revision in enumerate(((), ("main",))):
+            env["HF_HOME"] = str(tmp_path / f"again-{number}")
+            done = await client.run(client.python, "-c", SNAPSHOT, *revision, env=env)
+            assert done.code == 0, done
+            assert wanted.items() <= digests(Path(done.out.strip())).items()
 
 
 @pytest.mark.parametrize("offline", ["false", "true"])

@@ -1,0 +1,24 @@
+"""What clients ask about a repository before they fetch its files: kept, so that they can do it offline."""
+
+from urllib.parse import quote
+
+from hfproxy.upstream.refs import RepoRef
+
+DEFAULT_REVISION = "main"
+# Booleans in a query, as `huggingface_hub` of 1 and later and of 0.x writes them (contract section 8).
+_TREES = ("recursive=true&expand=false", "recursive=True&expand=False")
+
+
+def info_questions(repo: RepoRef, revisions: tuple[str, ...]) -> list[str]:
+    """The undecoded targets of repository info (contract 3.2, 4.5)."""
+    named = [f"{repo.api_path}/revision/{quote(revision, safe='')}" for revision in dict.fromkeys(revisions)]
+    return [*named, repo.api_path] if DEFAULT_REVISION in revisions else named
+
+
+def tree_questions(repo: RepoRef, revisions: tuple[str, ...]) -> list[str]:
+    """The undecoded targets of the first pages of whole trees (contract 3.3, 4.5)."""
+    return [
+        f"{repo.api_path}/tree/{quote(revision, safe='')}?{query}"
+        for revision in dict.fromkeys(revisions)
+        for query in _TREES
+    ]
