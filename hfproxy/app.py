@@ -24,6 +24,7 @@ from hfproxy.features.metadata import wiring as metadata
 from hfproxy.features.ops import wiring as ops
 from hfproxy.features.passthrough import wiring as passthrough
 from hfproxy.features.policy import wiring as policy
+from hfproxy.features.policy.taking import count_requests
 from hfproxy.features.repos import wiring as repos
 from hfproxy.features.ui import wiring as ui
 from hfproxy.features.webhooks import wiring as webhooks
@@ -61,6 +62,7 @@ def create_app(settings: Settings) -> web.Application:
             refuse_unfit,
             places.middleware(),
             identify,
+            count_requests,
         ],
         client_max_size=int(server.max_body_size),
     )

@@ -16,6 +16,7 @@
     │   ├── PolicyDenied            403  a rule of this gateway's policy says no
     │   ├── CrossSiteRefused        403  a browser was sent here by somebody else's page
     │   ├── TooManyAttempts         429  too many wrong keys from one address
+    │   ├── TooManyRequests         429  more than a limit of the policy lets this caller have
     │   ├── BodyStalled             408  the body stopped arriving
     │   └── XetUploadRefused        501  an upload by Xet, which this gateway does not relay
     ├── Overloaded                  503  we have too much to do; try again
@@ -196,6 +197,14 @@ class TooManyAttempts(RequestRefused):
     status = 429
     code = "TooManyAttempts"
     title = "Too many failed attempts"
+
+
+class TooManyRequests(RequestRefused):
+    """The caller has used up what a limit lets them have; `Retry-After` and `RateLimit` say when there is more."""
+
+    status = 429
+    code = "TooManyRequests"
+    title = "Too many requests"
 
 
 class BodyStalled(RequestRefused):

@@ -51,6 +51,8 @@ EVENTS = {
     "webhook.dropped": "The built-in Hub had too many webhook calls waiting and let one go",
     "webhook.undelivered": "A webhook of the built-in Hub did not take its call, however often it was tried",
     "audit.outcome_lost": "A write was sent to the Hub, but its outcome could not be kept; `write_id` is in the trail",
+    "policy.loaded": "The rules and limits of the policy's file hold from now on",
+    "policy.refused": "The policy's file changed into something unusable (`reason`); the rules before it still hold",
     "keys.stale": "The database does not answer; the gateway keys of the last look hold",
 }
 

@@ -294,6 +294,12 @@ class AccessSettings(Group):
     )
 
 
+class PolicySettings(Group):
+    file: Path | None = Field(
+        None, description="Rules on who may do what, and limits (TOML, docs/policy.md); read again when it changes"
+    )
+
+
 class LoggingSettings(Group):
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe lines that are written"
@@ -333,6 +339,7 @@ class Settings(BaseSettings):
     storage: StorageSettings = StorageSettings()
     files: FilesSettings = FilesSettings()
     access: AccessSettings = AccessSettings()
+    policy: PolicySettings = PolicySettings()
     logging: LoggingSettings = LoggingSettings()
     ops: OpsSettings = OpsSettings()
     sandbox: SandboxSettings = SandboxSettings()

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from hfproxy import __version__
-from hfproxy.cli import cache, config, keys
+from hfproxy.cli import cache, config, keys, policy
 from hfproxy.cli.certs import certs
 from hfproxy.cli.health import health
 from hfproxy.cli.openapi import openapi
@@ -31,6 +31,7 @@ app.command(hidden=True)(worker)
 app.add_typer(cache.app, name="cache")
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")
+app.add_typer(policy.app, name="policy")
 
 
 def main() -> None:

@@ -34,6 +34,7 @@ def show(context: typer.Context) -> None:
 def check() -> None:
     """Check names, values and the certificates they name; exit with 78 and a line for each mistake."""
     from hfproxy.downstream.tls import serving_certificate
+    from hfproxy.features.policy.reading import BadPolicy, read_policy
     from hfproxy.upstream.tls import hub_trust
 
     settings = read_settings().settings
@@ -44,6 +45,11 @@ def check() -> None:
             read()
         except CannotStart as error:
             problems.append(str(error))
+    if settings.policy.file is not None:
+        try:
+            read_policy(settings.policy.file)
+        except BadPolicy as error:
+            problems += [f"HFPROXY_POLICY__FILE: {problem}" for problem in error.problems]
     if problems:
         wrong_settings(problems)
     out.print("The settings are fine.")

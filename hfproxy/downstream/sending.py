@@ -7,6 +7,7 @@ call is made here, on a duplicate of the socket's descriptor, once the transport
 import asyncio
 import os
 import socket
+from typing import Protocol
 
 from aiohttp import web
 
@@ -16,7 +17,18 @@ _COPY_BYTES = 256 * 1024
 _GONE = "the client is gone"
 
 
-async def send_file(request: web.Request, response: web.StreamResponse, fd: int, start: int, stop: int) -> None:
+class Pace(Protocol):
+    """How fast bytes may go: called with a count, it returns when so many may. step_bytes: a good count to ask for."""
+
+    @property
+    def step_bytes(self) -> int: ...
+
+    async def __call__(self, count: int) -> None: ...
+
+
+async def send_file(
+    request: web.Request, response: web.StreamResponse, fd: int, start: int, stop: int, *, pace: Pace | None = None
+) -> None:
     """Sends the bytes [start, stop) of a file on a response that is prepared and tells its length.
 
     Raises ConnectionResetError when the client is gone, OSError when the file cannot be read.
@@ -26,7 +38,7 @@ async def send_file(request: web.Request, response: web.StreamResponse, fd: int,
         raise ConnectionResetError(_GONE)
     sock: socket.socket | None = transport.get_extra_info("socket")
     if sock is None or transport.get_extra_info("sslcontext") is not None or not hasattr(os, "sendfile"):
-        await _copy(response, fd, start, stop)
+        await _copy(response, fd, start, stop, pace)
         return
     transport.set_write_buffer_limits(high=0)
     try:
@@ -37,16 +49,22 @@ async def send_file(request: web.Request, response: web.StreamResponse, fd: int,
         raise ConnectionResetError(_GONE)
     out = os.dup(sock.fileno())
     try:
-        await _pump(out, fd, start, stop)
+        await _pump(out, fd, start, stop, pace)
     finally:
         os.close(out)
     request.writer.output_size += stop - start
 
 
-async def _pump(out: int, fd: int, start: int, stop: int) -> None:
+async def _pump(out: int, fd: int, start: int, stop: int, pace: Pace | None) -> None:
     loop = asyncio.get_running_loop()
+    granted = 0
     while start < stop:
         count = min(_STEP_BYTES, stop - start)
+        if pace is not None:
+            if not granted:
+                granted = min(count, pace.step_bytes)
+                await pace(granted)
+            count = granted
         try:
             if _in_memory(fd, start + count - 1):
                 sent = os.sendfile(out, fd, start, count)
@@ -61,6 +79,7 @@ async def _pump(out: int, fd: int, start: int, stop: int) -> None:
         if sent == 0:
             raise OSError(f"the file ends at byte {start}")
         start += sent
+        granted -= min(granted, sent)
 
 
 def _in_memory(fd: int, offset: int) -> bool:
@@ -89,12 +108,14 @@ async def _writable(out: int) -> None:
         loop.remove_writer(out)
 
 
-async def _copy(response: web.StreamResponse, fd: int, start: int, stop: int) -> None:
+async def _copy(response: web.StreamResponse, fd: int, start: int, stop: int, pace: Pace | None) -> None:
     """The way through this process: for TLS, and where there is no `sendfile`."""
     loop = asyncio.get_running_loop()
     while start < stop:
         content = await loop.run_in_executor(None, os.pread, fd, min(_COPY_BYTES, stop - start), start)
         if not content:
             raise OSError(f"the file ends at byte {start}")
+        if pace is not None:
+            await pace(len(content))
         await response.write(content)
         start += len(content)

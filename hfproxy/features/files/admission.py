@@ -7,6 +7,7 @@ from aiohttp import web
 from hfproxy.downstream.access import Caller, Role
 from hfproxy.features.access.decisions import require_repos
 from hfproxy.features.access.real_names import RealNames
+from hfproxy.features.policy.limits import Limits
 from hfproxy.features.policy.models import Action
 from hfproxy.features.policy.roads import canonical
 from hfproxy.features.policy.service import Policy, SizeOf
@@ -17,8 +18,8 @@ from hfproxy.upstream.refs import FileRef
 class Admission:
     """What the gateway itself allows; whether the Hub lets them read it is another question (`rights.py`)."""
 
-    def __init__(self, *, real_names: RealNames, policy: Policy) -> None:
-        self._real_names, self._policy = real_names, policy
+    def __init__(self, *, real_names: RealNames, policy: Policy, limits: Limits) -> None:
+        self._real_names, self._policy, self._limits = real_names, policy, limits
 
     async def admit(self, caller: Caller, ref: FileRef, credential: Credential, *, size_of: SizeOf) -> None:
         """Passes if the caller may have it. size_of: tells its size, if a rule wants it.
@@ -39,6 +40,8 @@ class Admission:
         require_repos(caller, Role.READER, ref.repo)
         if caller.repos is not None:
             return False  # where a name leads is asked of the Hub
+        if self._limits.of(caller) is not None:
+            return False  # what they take is counted, and may have to wait
         if self._policy.rules is None:
             return True  # spares the path's one spelling
         return self._policy.recall_file(caller, ref.repo, canonical(ref.path), size_bytes, credential)

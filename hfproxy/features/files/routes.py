@@ -6,11 +6,11 @@ from typing import Final
 
 from aiohttp import web
 
-from hfproxy.downstream.access import CALLER
+from hfproxy.downstream.access import CALLER, Caller
 from hfproxy.downstream.browsers import RELAYED
 from hfproxy.downstream.middleware import route_of
 from hfproxy.downstream.ranges import Changed, Multipart, Parts, Unchanged, Unsatisfiable, Whole, wanted
-from hfproxy.downstream.sending import send_file
+from hfproxy.downstream.sending import Pace, send_file
 from hfproxy.errors import PreconditionFailed, RangeNotSatisfiable
 from hfproxy.facts import note
 from hfproxy.features.files.admission import ADMISSION
@@ -19,6 +19,7 @@ from hfproxy.features.files.hot import HotFiles
 from hfproxy.features.files.lookup import Found
 from hfproxy.features.files.paths import file_named
 from hfproxy.features.files.service import FilePiece, FileService
+from hfproxy.features.policy.taking import transfer
 from hfproxy.keys import ACTING, SETTINGS
 from hfproxy.upstream.headers import DOWNLOAD_COUNTER
 from hfproxy.upstream.rewriting import MAX_HTTP_DOWNLOAD_SIZE
@@ -61,8 +62,13 @@ async def answer_file(request: web.Request) -> web.StreamResponse:
     return await answer_found(request, found, told)
 
 
-async def answer_found(request: web.Request, found: Found, told: dict[str, str]) -> web.StreamResponse:
-    """What the caller wants of a file that they may read. told: the headers that tell of it."""
+async def answer_found(
+    request: web.Request, found: Found, told: dict[str, str], *, taken_by: Caller | None = None
+) -> web.StreamResponse:
+    """What the caller wants of a file that they may read. told: the headers that tell of it.
+
+    taken_by: whose limits it counts for, where that is not who asks.
+    """
     service, entry = request.app[FILES], found.entry
     part = wanted(request.method, request.headers, etag=entry.etag, size_bytes=entry.size_bytes)
     match part:
@@ -74,21 +80,27 @@ async def answer_found(request: web.Request, found: Found, told: dict[str, str])
             raise RangeNotSatisfiable(size_bytes=entry.size_bytes)
     if request.method == "HEAD":
         return web.Response(headers={**told, "Content-Length": str(entry.size_bytes)})
-    if service.is_small(found):
-        return await _answer_small(service, found, part, told)
-    prefix = request.app[SETTINGS].files.accel_prefix
-    if prefix is not None and (place := await service.stored_at(found)) is not None:
-        return web.Response(headers={**told, "X-Accel-Redirect": f"{prefix.rstrip('/')}/{place}"})
-    return await _stream(request, service, found, part, told)
+    async with transfer(request, taken_by) as pace:
+        if service.is_small(found):
+            return await _answer_small(service, found, part, told, pace)
+        prefix = request.app[SETTINGS].files.accel_prefix
+        if prefix is not None and (place := await service.stored_at(found)) is not None:
+            told["X-Accel-Redirect"] = f"{prefix.rstrip('/')}/{place}"
+            if pace is not None:
+                told["X-Accel-Limit-Rate"] = str(pace.bytes_per_s)
+            return web.Response(headers=told)
+        return await _stream(request, service, found, part, told, pace)
 
 
 async def _answer_small(
-    service: FileService, found: Found, part: Whole | Parts, told: dict[str, str]
+    service: FileService, found: Found, part: Whole | Parts, told: dict[str, str], pace: Pace | None
 ) -> web.StreamResponse:
     body = service.remembered(found)
     if body is None:
         body, status = await service.content(found)
         told["Cache-Status"] = f"hfproxy; {status}"
+    if pace is not None:
+        await pace(len(body) if isinstance(part, Whole) else sum(stop - start for start, stop in part.ranges))
     if isinstance(part, Whole):
         return web.Response(body=body, headers=told)
     framed = _frame(part, found, told)
@@ -100,7 +112,12 @@ async def _answer_small(
 
 
 async def _stream(
-    request: web.Request, service: FileService, found: Found, part: Whole | Parts, told: dict[str, str]
+    request: web.Request,
+    service: FileService,
+    found: Found,
+    part: Whole | Parts,
+    told: dict[str, str],
+    pace: Pace | None,
 ) -> web.StreamResponse:
     """Sends a large file's bytes as they become available; its headers wait for the first of them."""
     size = found.entry.size_bytes
@@ -120,8 +137,10 @@ async def _stream(
                     await response.write(framed.head(start, stop))
                 first = False
                 if isinstance(piece, FilePiece):
-                    await send_file(request, response, piece.fd, piece.start, piece.stop)
+                    await send_file(request, response, piece.fd, piece.start, piece.stop, pace=pace)
                 else:
+                    if pace is not None:
+                        await pace(len(piece))
                     await response.write(piece)
     if framed is not None:
         await response.write(framed.tail)

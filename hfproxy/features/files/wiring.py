@@ -23,6 +23,7 @@ from hfproxy.features.files.routes import FILES, HOT, RELAY_FILE, answer_file
 from hfproxy.features.files.service import FileService
 from hfproxy.features.passthrough.routes import relay
 from hfproxy.features.policy.routes import POLICY
+from hfproxy.features.policy.taking import LIMITS
 from hfproxy.keys import DATABASE, METRICS, SETTINGS, SIGHTINGS, WRITE_WATCHERS
 from hfproxy.storage.pins import Pins
 from hfproxy.storage.pointers import kept_pointers
@@ -101,7 +102,7 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
         )
         stack.push_async_callback(service.close)
         app[FILES] = service
-        admission = app[ADMISSION] = Admission(real_names=app[REAL_NAMES], policy=app[POLICY])
+        admission = app[ADMISSION] = Admission(real_names=app[REAL_NAMES], policy=app[POLICY], limits=app[LIMITS])
         if QUICK_LANE in app:
             hot = app[HOT] = HotFiles(callers=app[CALLERS], admission=admission, service=service, metrics=app[METRICS])
             app[QUICK_LANE].answers = (hot,)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
+from hfproxy.downstream.sending import Pace
 from hfproxy.errors import BadRequest, BodyTooLarge
 
 EXPECTED = "100-continue"
@@ -17,8 +18,10 @@ class ClientBody:
     """
 
     def __init__(self, request: web.Request, moved: Callable[[], None]) -> None:
+        """pace: how fast it may be read, where a limit of the policy says so."""
         self._request = request
         self._moved = moved
+        self.pace: Pace | None = None
         self.waiting = False
         self.broken: Exception | None = None
 
@@ -36,6 +39,9 @@ class ClientBody:
             if not chunk:
                 return
             self._moved()
+            if self.pace is not None:
+                await self.pace(len(chunk))
+                self._moved()
             yield chunk
 
     async def read(self, *, max_size: int) -> bytes:

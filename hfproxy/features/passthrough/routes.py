@@ -9,6 +9,7 @@ from aiohttp import web
 from hfproxy.downstream.access import CALLER
 from hfproxy.downstream.base_url import base_url, path_prefix
 from hfproxy.downstream.browsers import RELAYED
+from hfproxy.downstream.sending import Pace
 from hfproxy.errors import (
     BadRequest,
     BodyStalled,
@@ -32,12 +33,14 @@ from hfproxy.features.passthrough.websockets import is_websocket, relay_websocke
 from hfproxy.features.policy.judging import (
     SHOWING_FILES,
     brings_files,
+    holder_of,
     judge_call,
     judge_ticket,
     judged_upload,
     shown,
 )
 from hfproxy.features.policy.routes import POLICY
+from hfproxy.features.policy.taking import transfer
 from hfproxy.features.policy.withholding import WARNING
 from hfproxy.keys import ACTING, HUB, SETTINGS
 from hfproxy.upstream.coding import identity
@@ -54,6 +57,7 @@ UNTYPED: Final = web.RequestKey("untyped", bool)
 
 _RELAYED_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 XET_REFUSAL_PATH: Final = "/-/xet/set-HF_HUB_DISABLE_XET=1-and-upload-again"
+_TRANSFERS = frozenset({Kind.RAW, Kind.RESOLVE, Kind.RESOLVE_CACHE, Kind.COMMIT, Kind.GIT_FETCH, Kind.GIT_PUSH})
 _SMALL_BODY = 32 * 1024
 _MAX_READ_BODY = 4 * 1024**2
 _MAX_SHOWN_BODY = 64 * 1024**2
@@ -84,6 +88,8 @@ async def relay(request: web.Request) -> web.StreamResponse:
         if route.kind is Kind.XET_WRITE_TOKEN and route.bucket is None:
             # Of an error, hf_xet 1.8 shows nothing but its status and the address that gave it: so that speaks.
             return web.Response(status=307, headers={"Location": base_url(request) + XET_REFUSAL_PATH})
+        takes_place = route.kind in _TRANSFERS
+        body.pace = pace = await stack.enter_async_context(transfer(request, takes_place=takes_place))
         sent: ClientBody | AsyncIterator[bytes] | bytes = body if read is None else read
         if brings_files(request, route):
             sent = await stack.enter_async_context(judged_upload(request, route, aiter(body)))
@@ -91,7 +97,7 @@ async def relay(request: web.Request) -> web.StreamResponse:
         if is_websocket(request):
             return await relay_websocket(request, request.app[HUB], question, moved)
         asking = request.app[RELAY].ask(question)
-        return await _send(request, _as_shown(request, route, asking), moved)
+        return await _send(request, _as_shown(request, route, asking), moved, pace)
 
 
 async def refuse_xet_upload(request: web.Request) -> web.StreamResponse:
@@ -111,12 +117,14 @@ async def use_ticket(request: web.Request) -> web.StreamResponse:
     if target.key_id is not None and not await request.app[KEY_RING].opens(target.key_id):
         raise CallerNotAllowed("the gateway key that this transfer was begun with has expired or was revoked")
     judge_ticket(request, target)
+    holder = holder_of(target) if target.holder is not None else request[CALLER]
     if is_kept_by_its_name(target):
-        return await answer_object(request, target)
+        return await answer_object(request, target, holder)
     note(outcome="relayed", kind="store")
-    async with _moving(request) as (body, moved):
+    async with _moving(request) as (body, moved), transfer(request, holder) as pace:
+        body.pace = pace
         question = _question(request, request.raw_path, _STORE_ROUTE, body)
-        return await _send(request, request.app[RELAY].ask_store(question, target), moved)
+        return await _send(request, request.app[RELAY].ask_store(question, target), moved, pace)
 
 
 async def leave_untyped(request: web.Request, response: web.StreamResponse) -> None:
@@ -197,7 +205,7 @@ def _question(
     request: web.Request, target: str, route: Route, body: ClientBody | AsyncIterator[bytes] | bytes
 ) -> Question:
     headers = list(request.headers.items())
-    sent = body if isinstance(body, bytes) or request.can_read_body else None
+    sent = None if isinstance(body, ClientBody) and not request.can_read_body else body
     if sent is None or isinstance(sent, bytes):
         # A body that was read, or is not there: its length is told anew.
         headers = [(name, value) for name, value in headers if name.casefold() != "content-length"]
@@ -215,7 +223,10 @@ def _question(
 
 
 async def _send(
-    request: web.Request, asking: AbstractAsyncContextManager[Answer], moved: Callable[[], None]
+    request: web.Request,
+    asking: AbstractAsyncContextManager[Answer],
+    moved: Callable[[], None],
+    pace: Pace | None = None,
 ) -> web.StreamResponse:
     """Sends an answer as it arrives. What goes wrong after its first byte cuts the connection (`problems.py`)."""
     async with asking as answer:
@@ -225,6 +236,8 @@ async def _send(
         if request.method != "HEAD" and _is_small(answer):
             # Head and body in one packet; and what breaks off is still an error that can be told.
             body = b"".join([chunk async for chunk in answer.body])
+            if pace is not None:
+                await pace(len(body))
             whole = web.Response(status=answer.status, reason=answer.reason, headers=answer.headers, body=body)
             await whole.prepare(request)
             await whole.write_eof()
@@ -234,6 +247,8 @@ async def _send(
         if request.method != "HEAD":
             async for chunk in answer.body:
                 moved()
+                if pace is not None:
+                    await pace(len(chunk))
                 await response.write(chunk)
                 moved()
         await response.write_eof()

@@ -16,6 +16,7 @@ from hfproxy.downstream.access import Role
 from hfproxy.features.policy.globs import GlobIndex
 from hfproxy.features.policy.models import BUCKETS, Action, PolicyText, Rule, default_rule
 
+NO_LICENCE: Final = ("none",)
 _MOST_REMEMBERED = 4096
 
 
@@ -146,7 +147,7 @@ class RuleSet:
     def _suiting_licences(self, licences: tuple[str, ...], permits: int) -> int:
         """Of several licences one is enough to deny; to allow, all must suit."""
         every, some = self._all, 0
-        for licence in licences or ("none",):
+        for licence in licences or NO_LICENCE:
             bits = self._licences.bits(licence)
             every, some = every & bits, some | bits
         return (every & permits) | (some & ~permits)

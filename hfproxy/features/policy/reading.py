@@ -52,10 +52,20 @@ def parse_policy(text: str) -> PolicyText:
     try:
         policy = PolicyText.model_validate(document)
     except ValidationError as error:
-        raise BadPolicy([lines.told(details) for details in error.errors(include_url=False)]) from None
+        raise BadPolicy([lines.told(details) for details in _without_echoes(error)]) from None
     if doubled := list(_doubled(policy, lines)):
         raise BadPolicy(doubled)
     return policy
+
+
+def _without_echoes(error: ValidationError) -> Iterator[ErrorDetails]:
+    """The mistakes, without those that only follow from others: a list is too short once its members are refused."""
+    mistakes = error.errors(include_url=False)
+    places = [details["loc"] for details in mistakes]
+    for details in mistakes:
+        place = details["loc"]
+        if not any(len(other) > len(place) and other[: len(place)] == place for other in places):
+            yield details
 
 
 def _doubled(policy: PolicyText, lines: "_Lines") -> Iterator[str]:

@@ -139,13 +139,12 @@ class Policy:
         decision = await self._decide(caller, Action.READ, Subject.of(ref), credential, path, size_bytes, None)
         return not decision.allowed and "size" not in decision.wants
 
-    async def explain(self, asked: Asked, ref: RepoRef | None, credential: Credential) -> Explanation | None:
+    async def explain(self, asked: Asked, ref: RepoRef | None, credential: Credential) -> Explanation:
         """Why a call is allowed or denied, with the licence that the Hub names. Raises UpstreamError."""
-        if self._rules is None:
-            return None
-        if ref is not None and asked.licences is None and "licences" in self._rules.decide(asked).wants:
+        rules = self._rules or RuleSet(PolicyText())
+        if ref is not None and asked.licences is None and "licences" in rules.decide(asked).wants:
             asked = asked._replace(licences=(await self._facts.about(ref, credential)).licences)
-        return explain(self._rules, asked)
+        return explain(rules, asked)
 
     async def forget(self, ref: RepoRef) -> None:
         """Forgets what the Hub said of a repository that was written to."""

@@ -1,0 +1,1 @@
+"""Files of rules to begin with: `hfproxy policy example NAME` prints them."""
