@@ -24,6 +24,8 @@ log = structlog.get_logger(LOGGER)
 GATEWAY_REQUEST_ID: Final = "X-HFProxy-Request-Id"
 CLIENT_GONE: Final = 499  # nginx's number for a caller who went away before the answer was whole
 NO_ROUTE: Final = "(none)"
+# The status of an answer that went out whole before its handler was done.
+_ENDED: Final = web.RequestKey("ended", int)
 _FACTS: Final = web.RequestKey("facts", RequestFacts)
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -42,6 +44,12 @@ async def hand_back_id(request: web.Request, response: web.StreamResponse) -> No
         response.headers[GATEWAY_REQUEST_ID] = facts.request_id
         # The Hub's own id stays where users look for it; where the Hub was not asked, ours stands there.
         response.headers.setdefault(REQUEST_ID, facts.request_id)
+
+
+def note_end(request: web.Request, response: web.StreamResponse) -> None:
+    """To be called at the end of an answer by those who have work left after it: who hangs up then has had it whole."""
+    if request.transport is not None and not request.transport.is_closing():
+        request[_ENDED] = response.status
 
 
 def request_line(metrics: Metrics) -> Middleware:
@@ -75,6 +83,7 @@ def request_line(metrics: Metrics) -> Middleware:
             # The caller is gone. aiohttp wants an answer back, and finds out itself that it cannot be sent.
             return response or request.get(STARTED) or web.Response(status=CLIENT_GONE)
         finally:
+            status = request.get(_ENDED, status)
             _tell(request, response, status, perf_counter() - begun, facts, metrics)
 
     return line

@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from hfproxy.downstream.middleware import GATEWAY_REQUEST_ID, hand_back_id, request_line
+from hfproxy.downstream.middleware import GATEWAY_REQUEST_ID, hand_back_id, note_end, request_line
 from hfproxy.downstream.problems import mark_started, problems
 from hfproxy.errors import HubBroke
 from hfproxy.metrics import Metrics
@@ -137,6 +137,31 @@ async def test_a_caller_who_does_not_wait_for_the_answer_is_499(told: Told) -> N
             await ended.wait()
         line = await told.line()
     assert (line["status"], line["outcome"], line["bytes_sent"]) == (499, "ClientGone", 0)
+
+
+async def test_a_caller_who_hangs_up_after_the_last_byte_has_had_the_answer(told: Told) -> None:
+    at_work, ended = asyncio.Event(), asyncio.Event()
+
+    async def writes_it_down_afterwards(request: web.Request) -> web.StreamResponse:
+        response = web.Response(body=b"done")
+        await response.prepare(request)
+        await response.write_eof()
+        note_end(request, response)
+        try:
+            at_work.set()
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return response
+
+    async with _serving(writes_it_down_afterwards) as (url, _):
+        async with aiohttp.ClientSession() as http, http.get(url) as response:
+            assert await response.read() == b"done"
+            await at_work.wait()
+        async with asyncio.timeout(30):
+            await ended.wait()
+        line = await told.line()
+    assert (line["status"], line["outcome"]) == (200, "ok")
 
 
 async def test_an_answer_that_is_cut_says_why(told: Told) -> None:
