@@ -18,7 +18,7 @@ from .record import Asked
 from .refusals import Refusal
 from .sending import Content, send
 from .signing import Expired, NotSigned
-from .troubled import troubled
+from .troubled import NoAnswer, troubled
 from .uploads import BadUpload
 
 _OBJECTS: Final = "/repos"
@@ -71,6 +71,8 @@ class Cdn:
         except Refusal as refusal:
             answer = CdnRefusal(refusal.status, "Trouble", refusal.message).answer()
             answer.headers.update(refusal.headers)
+        except ConnectionResetError:
+            answer = NoAnswer()  # the caller has left
         asked.status = answer.status
         return answer
 

@@ -80,6 +80,7 @@ class Hub:
             by_xet,
             self.objects,
             Tokens(self.token_key, self.now_s),
+            grants_last_s=config.signed_urls_last_s,
             received=self._shard_received,
             clock=self.now_s,
         )

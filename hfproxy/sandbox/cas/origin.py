@@ -17,7 +17,7 @@ from hfproxy.upstream.headers import REQUEST_ID
 from ..answers import preflight
 from ..record import Asked
 from ..refusals import Refusal
-from ..troubled import troubled
+from ..troubled import NoAnswer, troubled
 from .hashes import unspelled
 from .reconstructing import BeyondTheEnd, ByteRange, reconstruct, told_v1, told_v2
 from .shards import LARGEST_SHARD_BYTES, BadShard
@@ -62,6 +62,8 @@ class Origin:
             answer = await troubled(self._hub.troubles, request, "cas", lambda: self._told(request, raw_path))
         except Refusal as refusal:
             answer = _refused(refusal)
+        except ConnectionResetError:
+            answer = NoAnswer()  # the caller has left, in the middle of an upload perhaps
         asked.status = answer.status
         return answer
 

@@ -31,6 +31,8 @@ class Announced:
     hash: bytes
     size_bytes: int
     repo_oid: str
+    until_s: float
+    """When its address has expired and it is forgotten."""
     grant_id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     path: Path | None = None
     """What was sent, once it was."""
@@ -45,6 +47,7 @@ class Cas:
         objects: LfsObjects,
         tokens: Tokens,
         *,
+        grants_last_s: float,
         received: Callable[[Grant, XetFile], None],
         clock: Callable[[], float],
     ) -> None:
@@ -52,6 +55,7 @@ class Cas:
         self.tokens = tokens
         self.traffic = Traffic()
         self._objects = objects
+        self._grants_last_s = grants_last_s
         self._received = received
         self._clock = clock
         self._writing = asyncio.Lock()
@@ -114,7 +118,10 @@ class Cas:
             return None
         if not 0 < size_bytes <= _LARGEST_BODY_BYTES:
             raise BadXorb(f"no xorb has {size_bytes} bytes")
-        announced = Announced(hash_, size_bytes, repo_oid)
+        now_s = self._clock()
+        for old in [each for each in self._announced.values() if now_s > each.until_s]:
+            self._drop(old)
+        announced = Announced(hash_, size_bytes, repo_oid, now_s + self._grants_last_s)
         self._announced[announced.grant_id] = announced
         return announced
 
@@ -126,18 +133,17 @@ class Cas:
         async with self._received_file(chunks) as path:
             if path.stat().st_size != announced.size_bytes:
                 raise BadXorb(f"{path.stat().st_size} bytes, not {announced.size_bytes}")
-            kept = self.store.incoming()
-            path.replace(kept)
-            announced.path = kept
+            if announced.path is None:  # the same may have come twice at once
+                announced.path = self.store.incoming()
+                path.replace(announced.path)
 
     async def commit_announced(self, announced: Announced) -> None:
         """Make what was sent the xorb that it was announced as. Raises BadXorb."""
         assert announced.path is not None
-        del self._announced[announced.grant_id]
         try:
             await self._keep_xorb(announced.path, announced.hash)
         finally:
-            announced.path.unlink(missing_ok=True)
+            self._drop(announced)
 
     async def receive_shard(self, shard: bytes, grant: Grant) -> AsyncIterator[tuple[int, int]]:
         """Take a shard's files, telling how many of how many are checked. Raises BadShard."""
@@ -148,6 +154,11 @@ class Cas:
                 file = await asyncio.to_thread(self.store.keep_file, described)
             self._received(grant, file)
             yield number, len(files)
+
+    def _drop(self, announced: Announced) -> None:
+        self._announced.pop(announced.grant_id, None)
+        if announced.path is not None:
+            announced.path.unlink(missing_ok=True)
 
     async def _keep_xorb(self, path: Path, hash_: bytes) -> bool:
         async with self._writing:

@@ -106,6 +106,23 @@ async def test_a_file_that_came_without_xet_has_the_hash_and_the_chunks_that_xet
     assert first.keys() == second.keys()
 
 
+async def test_a_folder_goes_up_and_comes_down_as_a_snapshot(client: Client, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Small files beside large ones, and an empty one, which no client sends by Xet."""
+    run = running(client, sandbox, tmp_path)
+    (tmp_path / "folder").mkdir()
+    contents = {f"{number}.bin": Random(number).randbytes(400_000) for number in range(3)}
+    contents |= {"empty.bin": b"", "README.md": b"---\nlicense: mit\n---\n"}
+    for name, content in contents.items():
+        written(tmp_path / "folder", name, content)
+    up = await run("folder", "alice/demo", tmp_path / "folder", home="one")
+    assert up.code == 0, str(up)
+    assert sandbox.hub.cas.store.xorb_count == 1  # small files share one
+    down = await run("snapshot", "alice/demo", tmp_path / "back", home="two")
+    assert down.code == 0, str(down)
+    assert {name: (tmp_path / "back" / name).read_bytes() for name in contents} == contents
+    assert not asked(sandbox, "cdn", "/repos/")
+
+
 async def test_of_a_second_version_only_what_is_new_goes_up(
     newest_client: Client, sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """The Xet store: who may read and write what, and what it refuses."""
 
+import asyncio
 import json
 from random import Random
 from urllib.parse import parse_qs, urlsplit
@@ -13,6 +14,7 @@ from hfproxy.sandbox.cas.xorbs import pack
 from hfproxy.sandbox.pointers import Pointer
 from hfproxy.sandbox.server import SandboxConfig, running_sandbox
 from hfproxy.upstream.refs import RepoRef, RepoType
+from tests.support.waiting import until
 
 from .conftest import ALICE, ALICE_READ, BOB
 
@@ -219,6 +221,42 @@ async def test_who_has_a_chunk_finds_it_and_who_has_not_learns_nothing(repos, ca
     assert answer.status == 200 and xorb.hash in answer.body
     assert not [chunk for chunk in xorb.chunks if chunk.hash in answer.body]
     assert (await cas("GET", f"/v1/chunks/default/{'0' * 64}", token)).status == 404
+
+
+async def test_of_an_upload_that_ends_early_nothing_stays(repos, call, sandbox, caplog):
+    token = await token_of(call, "alice/open", to="write")
+    folder = sandbox.hub.cas.store.incoming().parent
+    _, writer = await asyncio.open_connection("127.0.0.1", urlsplit(sandbox.cas_url).port)
+    head = f"POST /v1/xorbs/default/{'0' * 64} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+    writer.write(f"{head}Content-Length: 1000000\r\n\r\nsome of it".encode())
+    await asyncio.to_thread(until, lambda: bool(list(folder.iterdir())), what="the upload's beginning")
+    writer.transport.abort()
+    await asyncio.to_thread(until, lambda: not list(folder.iterdir()), what="its end")
+    assert not [each for each in caplog.records if each.levelname == "ERROR"]
+
+
+NONSENSE = [b"", b"[]", b"\xff", b'{"length":1e400}', b'{"length":true}', b'{"length":-1}', b"[" * 100_000, bytes(200)]
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+async def test_nonsense_is_the_callers_mistake(repos, call, cas, nonsense):
+    token = await token_of(call, "alice/open", to="write")
+    name = "0" * 64
+    for path in (f"/v1/xorb-grants/default/{name}", f"/v1/xorbs/default/{name}", "/v1/shards"):
+        assert (await cas("POST", path, token, data=nonsense)).status in {400, 413}
+
+
+async def test_grants_that_nobody_used_are_forgotten(repos, call, cas, sandbox):
+    token = await token_of(call, "alice/open", to="write")
+    chunk = Random(6).randbytes(9000)
+    ask = f"/v1/xorb-grants/default/{spelled(chunk_hash(chunk))}"
+    grant = (await cas("POST", ask, token, json={"length": len(pack(chunk))})).json
+    await call(grant["method"], grant["url"], data=pack(chunk))
+    announced = sandbox.hub.cas.announced(grant["id"])
+    assert announced.path.exists()
+    announced.until_s = 0
+    await cas("POST", ask, token, json={"length": len(pack(chunk))})
+    assert sandbox.hub.cas.announced(grant["id"]) is None and not announced.path.exists()
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v3/shards", "/v1/chunks/other/" + "0" * 64, "/v1/reconstructions/xyz"])
