@@ -21,6 +21,7 @@ from hfproxy.features.account import wiring as account
 from hfproxy.features.audit import wiring as audit
 from hfproxy.features.files import wiring as files
 from hfproxy.features.metadata import wiring as metadata
+from hfproxy.features.neighbours import wiring as neighbours
 from hfproxy.features.ops import wiring as ops
 from hfproxy.features.passthrough import wiring as passthrough
 from hfproxy.features.policy import wiring as policy
@@ -28,10 +29,11 @@ from hfproxy.features.policy.taking import count_requests
 from hfproxy.features.repos import wiring as repos
 from hfproxy.features.ui import wiring as ui
 from hfproxy.features.webhooks import wiring as webhooks
-from hfproxy.keys import CHECKS, DATABASE, ERRANDS, HUB, METRICS, SETTINGS, SIGHTINGS, WRITE_WATCHERS
+from hfproxy.keys import CHECKS, DATABASE, ERRANDS, HUB, METRICS, NOTICES, SETTINGS, SIGHTINGS, WRITE_WATCHERS
 from hfproxy.metrics import Metrics
 from hfproxy.settings import Settings
 from hfproxy.starting import CannotStart
+from hfproxy.storage.notices import Notices
 from hfproxy.storage.opening import open_database
 from hfproxy.upstream.client import HubClient, hub_session
 from hfproxy.upstream.proxy import HubProxy
@@ -92,6 +94,7 @@ def create_app(settings: Settings) -> web.Application:
     ops.setup(app)
     ui.setup(app)
     passthrough.setup(app)  # the last feature: it takes what nobody else takes
+    neighbours.setup(app)  # after all that watch writes
     app.cleanup_ctx.append(wait_for_errands)  # first to close: they need all the rest
     return app
 
@@ -114,6 +117,8 @@ async def keep_a_database(app: web.Application) -> AsyncIterator[None]:
     url = storage.database.get_secret_value() if storage.database is not None else None
     async with open_database(storage.root, url) as database:
         app[DATABASE] = database
+        app[NOTICES] = Notices(database)
+        await app[NOTICES].begin()
         yield
 
 

@@ -9,6 +9,7 @@ from hfproxy.errands import Errands
 from hfproxy.metrics import Metrics
 from hfproxy.settings import Settings
 from hfproxy.storage.database import Database
+from hfproxy.storage.notices import Notices
 from hfproxy.upstream.client import HubClient
 from hfproxy.upstream.credentials import Credential
 from hfproxy.upstream.watching import HubSightings
@@ -16,6 +17,7 @@ from hfproxy.writes import WriteWatcher
 
 SETTINGS: Final = web.AppKey("settings", Settings)
 DATABASE: Final = web.AppKey("database", Database)
+NOTICES: Final = web.AppKey("notices", Notices)
 HUB: Final = web.AppKey("hub", HubClient)
 # Told of every write that was relayed, before its caller hears of it.
 WRITE_WATCHERS: Final = web.AppKey("write_watchers", list[WriteWatcher])

@@ -40,6 +40,7 @@ EVENTS = {
     "server.draining": "A stop was asked for; the gateway serves on for `wait_s`, and `/-/ready` says 503 meanwhile",
     "worker.started": "A process took the place of one that had died; `worker` is its number",
     "worker.ended": "A worker died (`exit_code`, negative: a signal); another takes its place after `next_in_s`",
+    "notices.unread": "What other processes learnt could not be asked of the database, or heeded; it is tried again",
     "pointer.stale": "The Hub could not be asked (`reason`), so what it said before was answered",
     "pointers.unread": "The database could not be asked what is kept, so the Hub was",
     "pointers.unwritten": "What the Hub said of its names could not be written down; it is asked again after a start",

@@ -86,6 +86,11 @@ class Database:
         self._one_writer = asyncio.Lock()
         self._shared = GroupedWrites(self.write)
 
+    @property
+    def is_server(self) -> bool:
+        """Whether other machines may share it."""
+        return self._threads is None
+
     async def read(self, work: Work[T]) -> T:
         """What `work` returns, values and no open results; it sees one state of the database and changes nothing.
 

@@ -6,6 +6,17 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy import Column, Connection, LargeBinary, String, Table, select
+from sqlalchemy.dialects import postgresql
+
+from hfproxy.storage.database import METADATA, Database
+
+SECRETS = Table(
+    "shared_secrets",
+    METADATA,
+    Column("name", String(20), primary_key=True),
+    Column("value", LargeBinary(), nullable=False),
+)
 
 _FILE = "secret"
 _SIZE_BYTES = 32
@@ -14,6 +25,19 @@ _SIZE_BYTES = 32
 def derived_key(root: Path, purpose: str) -> bytes:
     """32 bytes for one purpose, the same for every process that shares `root`; the secret is made if there is none."""
     return HKDF(SHA256(), _SIZE_BYTES, salt=None, info=purpose.encode()).derive(_secret(root))
+
+
+async def shared_key(database: Database, root: Path, purpose: str) -> bytes:
+    """The same, for every process on every machine that shares a PostgreSQL; of those that share a folder, the same."""
+    if not database.is_server:
+        return derived_key(root, purpose)
+
+    def work(connection: Connection) -> bytes:
+        made = {"name": _FILE, "value": secrets.token_bytes(_SIZE_BYTES)}
+        connection.execute(postgresql.insert(SECRETS).values(made).on_conflict_do_nothing())
+        return bytes(connection.execute(select(SECRETS.c.value).where(SECRETS.c.name == _FILE)).scalar_one())
+
+    return HKDF(SHA256(), _SIZE_BYTES, salt=None, info=purpose.encode()).derive(await database.write(work))
 
 
 def _secret(root: Path) -> bytes:

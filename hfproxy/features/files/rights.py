@@ -33,6 +33,8 @@ class Rights:
         self._said_at: OrderedDict[Yes, float] = OrderedDict()
         self.unwritten: dict[Yes, float] = {}
         self.taken_back: set[Yes] = set()
+        self.refused: set[tuple[str, str]] = set()
+        """Repository and audience: what other processes are to hear."""
 
     def grant(self, repo: str, commit_hash: str, path: str, credential: Credential) -> None:
         """Remembers that the Hub let this credential read a path."""
@@ -67,8 +69,13 @@ class Rights:
 
     def refuse(self, repo: str, credential: Credential) -> None:
         """Takes back every yes to this credential for this repository, and to everybody: it was not open to one."""
-        refused = {audience(credential), EVERYBODY}
-        self._take_back([yes for yes in self._said_at if yes[0] == repo and yes[2] in refused])
+        who = audience(credential)
+        self.refused.add((repo, who))
+        self.refuse_audience(repo, who)
+
+    def refuse_audience(self, repo: str, who: str) -> None:
+        """The same for a refusal that another process heard."""
+        self._take_back([yes for yes in self._said_at if yes[0] == repo and yes[2] in {who, EVERYBODY}])
 
     def forget(self, repo: str) -> None:
         """Takes back every yes for a repository."""

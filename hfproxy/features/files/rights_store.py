@@ -10,8 +10,11 @@ from sqlalchemy import Connection, Row, bindparam, delete, select
 from hfproxy.errors import StorageUnavailable
 from hfproxy.features.files.rights import Rights
 from hfproxy.storage.database import Database
+from hfproxy.storage.notices import Notices
 from hfproxy.storage.pointer_tables import RIGHTS
 from hfproxy.storage.upserts import upsert
+
+REFUSED = "refused"
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +36,27 @@ async def load_rights(database: Database, rights: Rights) -> None:
     for row in await database.write(load, durable=False):
         rights.remember((row.repo, row.commit_hash, row.audience, row.path), row.said_at_s)
     rights.unwritten.clear()
+
+
+async def tell_refusals(notices: Notices, rights: Rights) -> None:
+    """Tells the other processes whom the Hub refused what: they may remember a yes."""
+    refused, rights.refused = rights.refused, set()
+    if refused:
+        try:
+            await notices.post(REFUSED, sorted(refused))
+        except StorageUnavailable as error:
+            rights.refused |= refused
+            log.warning("pointers.unwritten", reason=error.detail, count=len(refused))
+
+
+def hear_refusals(notices: Notices, rights: Rights) -> None:
+    """Takes back what was remembered for whom the Hub refused elsewhere."""
+
+    async def heard(about: list[list[str]]) -> None:
+        for repo, who in about:
+            rights.refuse_audience(repo, who)
+
+    notices.hear(REFUSED, heard)
 
 
 async def write_rights(database: Database, rights: Rights) -> None:

@@ -18,13 +18,13 @@ from hfproxy.features.files.memory import BodyMemory
 from hfproxy.features.files.paths import FilePaths
 from hfproxy.features.files.patience import Patience
 from hfproxy.features.files.rights import Rights
-from hfproxy.features.files.rights_store import load_rights, write_rights
+from hfproxy.features.files.rights_store import hear_refusals, load_rights, tell_refusals, write_rights
 from hfproxy.features.files.routes import FILES, HOT, RELAY_FILE, answer_file
 from hfproxy.features.files.service import FileService
 from hfproxy.features.passthrough.routes import relay
 from hfproxy.features.policy.routes import POLICY
 from hfproxy.features.policy.taking import LIMITS
-from hfproxy.keys import DATABASE, METRICS, SETTINGS, SIGHTINGS, WRITE_WATCHERS
+from hfproxy.keys import DATABASE, METRICS, NOTICES, SETTINGS, SIGHTINGS, WRITE_WATCHERS
 from hfproxy.storage.pins import Pins
 from hfproxy.storage.pointers import kept_pointers
 from hfproxy.storage.stores import kept_blobs
@@ -75,6 +75,7 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
         stale_s = float("inf") if files.offline else files.stale_for.total_seconds()
         rights = Rights(ttl_s=files.rights_for.total_seconds(), stale_s=stale_s)
         await load_rights(app[DATABASE], rights)
+        hear_refusals(app[NOTICES], rights)
         patience = Patience()
         fills = Fills(
             hub=hub,
@@ -108,9 +109,14 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
             app[QUICK_LANE].answers = (hot,)
         app[WRITE_WATCHERS].append(partial(_forget_what_was_written, service))
         await stack.enter_async_context(
-            written_behind(partial(write_rights, app[DATABASE], rights), every_s=_WRITE_EVERY_S, name="rights")
+            written_behind(partial(_write_rights, app, rights), every_s=_WRITE_EVERY_S, name="rights")
         )
         yield
+
+
+async def _write_rights(app: web.Application, rights: Rights) -> None:
+    await write_rights(app[DATABASE], rights)
+    await tell_refusals(app[NOTICES], rights)
 
 
 async def _forget_what_was_written(service: FileService, written: Written) -> None:

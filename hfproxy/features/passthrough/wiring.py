@@ -21,13 +21,13 @@ from hfproxy.features.passthrough.routes import (
 )
 from hfproxy.features.passthrough.service import TICKET_PATH, RelayService
 from hfproxy.features.passthrough.tickets import TicketOffice
-from hfproxy.keys import HUB, SETTINGS, WRITE_WATCHERS
-from hfproxy.storage.secret import derived_key
+from hfproxy.keys import DATABASE, HUB, SETTINGS, WRITE_WATCHERS
+from hfproxy.storage.secret import shared_key
 
 
 @asynccontextmanager
 async def provide(app: web.Application) -> AsyncIterator[None]:
-    app[TICKETS] = TicketOffice(derived_key(app[SETTINGS].storage.root, "lfs tickets"))
+    app[TICKETS] = TicketOffice(await shared_key(app[DATABASE], app[SETTINGS].storage.root, "lfs tickets"))
     watchers = app[WRITE_WATCHERS]
     app[RELAY] = RelayService(
         hub=app[HUB],

@@ -1,0 +1,44 @@
+"""Tells the other processes what was written through this one, and forgets what was written through them.
+
+Set up after every feature that watches writes: what watches then is what hears of the others' writes.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from hfproxy.keys import NOTICES, WRITE_WATCHERS
+from hfproxy.upstream.refs import RepoRef
+from hfproxy.upstream.routes import Kind, Right, Route
+from hfproxy.writes import WriteWatcher, Written
+
+_KIND = "written"
+
+
+@asynccontextmanager
+async def provide(app: web.Application) -> AsyncIterator[None]:
+    notices = app[NOTICES]
+    watchers: list[WriteWatcher] = app[WRITE_WATCHERS]
+    watching = tuple(watchers)
+
+    async def tell(written: Written) -> None:
+        if written.may_have_happened and written.route.repos:
+            repos = [str(repo) for repo in written.route.repos]
+            await notices.post(_KIND, {"method": written.method, "path": written.path, "repos": repos})
+
+    async def heard(about: Any) -> None:
+        repos = tuple(map(RepoRef.parse_printed, about["repos"]))
+        route = Route(Kind.OTHER, Right.WRITE, repos)
+        for watcher in watching:
+            await watcher(Written(about["method"], about["path"], route, 200, "another process"))
+
+    notices.hear(_KIND, heard)
+    watchers.append(tell)
+    async with notices.followed():
+        yield
+
+
+def setup(app: web.Application) -> None:
+    app.cleanup_ctx.append(provide)
