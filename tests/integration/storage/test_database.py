@@ -37,8 +37,8 @@ async def test_the_migrations_make_the_tables_that_the_code_defines(tmp_path: Pa
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return list(compare_metadata(context, METADATA))
 
-    for module in pkgutil.walk_packages(hfproxy.features.__path__, "hfproxy.features."):
-        if module.name.endswith(".tables"):
+    for module in pkgutil.walk_packages(hfproxy.__path__, "hfproxy."):
+        if module.name.endswith((".tables", "_tables")):
             importlib.import_module(module.name)
     async with open_database(tmp_path, database_url) as database, database.reading() as connection:
         assert await connection.run_sync(differences) == []
