@@ -19,17 +19,18 @@ from tests.support.javascript import javascript_client, needs_npm
 SCRIPT = Path(__file__).parent / "scenarios" / "by_xet.py"
 ALICE, BOB = "hf_sandbox_alice", "hf_sandbox_bob"
 MIB = 1024 * 1024
+QUICK = {"HF_XET_CLIENT_RETRY_BASE_DELAY": "50ms"}
 
 Run = Callable[..., Awaitable[Finished]]
 
 
-def running(client: Client, sandbox: Sandbox, folder: Path) -> Run:
+def running(client: Client, sandbox: Sandbox, folder: Path, **always: str) -> Run:
     """Runs the script in a home of its own: `run("up", …, home="first")`; a home remembers which chunks are there."""
 
     async def run(
         *arguments: str | Path, home: str = "home", token: str = ALICE, without_xet: bool = False, **more: str
     ) -> Finished:
-        env = environment(sandbox.url, folder / home, token) | {"HF_XET_CLIENT_RETRY_BASE_DELAY": "50ms"} | more
+        env = environment(sandbox.url, folder / home, token) | QUICK | always | more
         if not without_xet:
             del env["HF_HUB_DISABLE_XET"]
         return await client.run(client.python, SCRIPT, *arguments, env=env)
@@ -216,6 +217,13 @@ async def test_a_pull_request_goes_up_by_xet(newest_client: Client, sandbox: San
     down = await run("down", "alice/demo", "weights.bin", tmp_path / "down", opened.out.strip(), home="other")
     assert down.code == 0, str(down)
     assert (tmp_path / "down").read_bytes() == second
+
+
+async def test_all_of_it_goes_by_https(newest_client: Client, tmp_path: Path) -> None:
+    async with running_sandbox(SandboxConfig(tls="valid")) as sandbox:
+        trusting = running(newest_client, sandbox, tmp_path, SSL_CERT_FILE=str(sandbox.authority))
+        await goes_up_and_down(trusting, tmp_path)
+        assert asked(sandbox, "cas", "/v2/shards") and asked(sandbox, "cdn", "/xorb/default/")
 
 
 @needs_npm

@@ -90,7 +90,7 @@ def test_chunks_of_all_three_ways_of_packing_are_read() -> None:
 
 
 @given(st.binary(max_size=200) | st.binary(max_size=40).map(lambda tail: pack(b"x" * 9000) + tail))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_nonsense_is_no_xorb(nonsense: bytes) -> None:
     try:
         read_xorb(memoryview(nonsense))
@@ -234,6 +234,7 @@ def test_a_shard_that_says_what_is_not_so_is_refused(store: XetStore, changed: d
 
 
 @given(st.binary(max_size=300))
+@settings(deadline=None)
 def test_nonsense_is_no_shard(nonsense: bytes) -> None:
     with pytest.raises(BadShard):
         read_files(nonsense)
