@@ -27,8 +27,11 @@ async def mark_started(request: web.Request, response: web.StreamResponse) -> No
     request[STARTED] = response
 
 
-def render(error: ProxyError, *, instance: str) -> web.Response:
-    """One error as one answer."""
+def render(error: ProxyError, *, instance: str, for_git: bool = False) -> web.Response:
+    """One error as one answer.
+
+    for_git: as plain text, the only kind that git shows (`remote-curl.c`, `show_http_message`).
+    """
     detail = redact(error.detail)
     body = {
         "type": "about:blank",
@@ -45,6 +48,8 @@ def render(error: ProxyError, *, instance: str) -> web.Response:
         ERROR_MESSAGE: _one_line(detail),
         "Cache-Control": "no-store",
     } | {name: _one_line(redact(value)) for name, value in error.headers.items()}
+    if for_git:
+        return web.Response(status=error.status, headers=headers, text=f"{detail}\n")
     return web.Response(status=error.status, headers=headers, body=json.dumps(body).encode(), content_type=PROBLEM_TYPE)
 
 
@@ -76,7 +81,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
 def _answer_or_cut(request: web.Request, error: ProxyError) -> web.StreamResponse:
     note(outcome=error.code)
     if STARTED not in request:
-        return render(error, instance=request.raw_path.partition("?")[0])
+        for_git = request.headers.get("User-Agent", "").startswith("git/")
+        return render(error, instance=request.raw_path.partition("?")[0], for_git=for_git)
     log.warning("response.cut", code=error.code, detail=error.detail)
     if request.transport is not None:
         request.transport.abort()  # a short body is honest; a mended one is not

@@ -77,12 +77,13 @@ class GlobIndex:
         if beginning == glob:
             self._exact[glob] = self._exact.get(glob, 0) | bits
             return
-        if len(end) >= len(beginning) and end:
-            place = self._ends.setdefault(end[-_KEY_LENGTH:], {})
-        elif beginning:
-            place = self._beginnings.setdefault(beginning[:_KEY_LENGTH], {})
-        else:
-            place = self._others
+        places = []
+        if beginning:
+            places.append(self._beginnings.setdefault(beginning[:_KEY_LENGTH], {}))
+        if end:
+            places.append(self._ends.setdefault(end[-_KEY_LENGTH:], {}))
+        # Many globs end alike (`*.bin`) and begin differently, or the other way round: the emptier place tells more.
+        place = min(places, key=len, default=self._others)
         place[glob] = place.get(glob, 0) | bits
 
     def bits(self, folded: str) -> int:

@@ -7,6 +7,7 @@ What is not known is not guessed: a rule that hangs on it may or may not mean th
 is right in the worst case. A rule that may deny, denies; one that may allow, is passed over.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -81,7 +82,7 @@ class RuleSet:
         self._licences = _Dimension((i, rule.licences) for i, rule in rules)
         self._repos = _Repos((i, rule.repos) for i, rule in rules)
         self._files = _Files((i, rule.files) for i, rule in rules)
-        self._sized = [(1 << i, rule) for i, rule in rules if rule.about_size]
+        self._sizes = _Sizes((i, rule) for i, rule in rules if rule.about_size)
         self._unsized = self._all & ~_bits(i for i, rule in rules if rule.about_size)
         self.about_repos = any(rule.repos is not None for rule in self.rules)
         self.about_files = any(rule.about_files for rule in self.rules)
@@ -104,8 +105,8 @@ class RuleSet:
             visible = self._files.free | permits
             if size_bytes is None:
                 visible &= self._unsized | permits
-            elif self._sized:
-                visible &= self._unsized | self._suiting_size(size_bytes)
+            else:
+                visible &= self._unsized | self._sizes.bits(size_bytes)
             known, possible = known & visible, possible & visible
         elif file is ANY:
             known &= self._files.free & self._unsized
@@ -115,8 +116,8 @@ class RuleSet:
             if size_bytes is None:
                 open_to |= possible & ~self._unsized
                 known &= self._unsized
-            elif self._sized:
-                suits = self._unsized | self._suiting_size(size_bytes)
+            else:
+                suits = self._unsized | self._sizes.bits(size_bytes)
                 known, possible = known & suits, possible & suits
         wants_licences = 0
         if action is Action.READ and self._licences.free != self._all:
@@ -140,9 +141,6 @@ class RuleSet:
             what for what, hanging in (("licences", wants_licences), ("size", open_to)) if between & hanging
         )
         return Decision(False, rule, sure=False, wants=wants)
-
-    def _suiting_size(self, size_bytes: int) -> int:
-        return sum(bit for bit, rule in self._sized if size_suits(rule, size_bytes))
 
     def _suiting_licences(self, licences: tuple[str, ...], permits: int) -> int:
         """Of several licences one is enough to deny; to allow, all must suit."""
@@ -196,6 +194,20 @@ class _Dimension:
                 self._remembered.clear()
             found = self._remembered[text] = self.free | self._index.bits(text.casefold())
         return found
+
+
+class _Sizes:
+    """Rules by the sizes of files that they mean: between two bounds that rules name, they are always the same."""
+
+    def __init__(self, rules: Iterable[tuple[int, Rule]]) -> None:
+        sized = list(rules)
+        named = {int(size) for _, rule in sized for size in (rule.larger_than, rule.at_most) if size is not None}
+        # Sizes from one bound on, up to the next, suit the same rules.
+        self._bounds = sorted({0, *(size + 1 for size in named)})
+        self._suiting = [_bits(i for i, rule in sized if size_suits(rule, bound)) for bound in self._bounds]
+
+    def bits(self, size_bytes: int) -> int:
+        return self._suiting[max(0, bisect_right(self._bounds, size_bytes) - 1)]
 
 
 class _Repos:

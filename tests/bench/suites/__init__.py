@@ -8,6 +8,7 @@ from tests.bench.suites.api import api_calls
 from tests.bench.suites.connections import pooled_connections
 from tests.bench.suites.hot_small import hot_small
 from tests.bench.suites.memory import memory
+from tests.bench.suites.policy import policy
 from tests.bench.suites.starting import starting
 
 SUITES: dict[str, Callable[[Effort], Report]] = {
@@ -15,5 +16,6 @@ SUITES: dict[str, Callable[[Effort], Report]] = {
     "connections": pooled_connections,
     "hot-small": hot_small,
     "memory": memory,
+    "policy": policy,
     "starting": starting,
 }
