@@ -1,6 +1,16 @@
 """Fixtures of every kind of test."""
 
 from tests.support.buckets import rclone_server, s3_server, swift_server
-from tests.support.databases import database_url, postgres_server
+from tests.support.databases import database_url, migrated_postgres, postgres_server
+from tests.support.kept import kept_in, pytest_generate_tests
 
-__all__ = ["database_url", "postgres_server", "rclone_server", "s3_server", "swift_server"]
+__all__ = [
+    "database_url",
+    "kept_in",
+    "migrated_postgres",
+    "postgres_server",
+    "pytest_generate_tests",
+    "rclone_server",
+    "s3_server",
+    "swift_server",
+]

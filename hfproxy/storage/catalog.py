@@ -1,8 +1,8 @@
 """What lies in a bucket, kept in the database: which blobs, in which objects, when used, and who writes which.
 
 Whoever writes a blob holds a lease on it: its row names them until a time by the database's clock, which they put off
-as long as they live. Who is late has lost it, and every statement of theirs finds that out: they all ask for the row
-*with its writer's name*.
+as long as they live. Who is late may be replaced, and once they are, every statement of theirs finds that out: they
+all ask for the row *with its writer's name*. Who is late and was not replaced goes on.
 """
 
 import time
@@ -116,13 +116,12 @@ class Catalog:
             return there
 
     async def live(self, writers: Iterable[str]) -> set[str]:
-        """Puts off the end of these leases; those that are still held."""
+        """Puts off the end of these leases, also of those that are over and that nobody else took; those held."""
         async with self._writing() as connection:
-            now = _now(connection)
             held = await connection.execute(
                 update(BLOBS)
-                .where(BLOBS.c.writer.in_(list(writers)), BLOBS.c.writer_until_s >= now)
-                .values(writer_until_s=now + LEASE_S)
+                .where(BLOBS.c.writer.in_(list(writers)))
+                .values(writer_until_s=_now(connection) + LEASE_S)
                 .returning(BLOBS.c.writer)
             )
             return {row.writer for row in held}

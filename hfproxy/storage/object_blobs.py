@@ -177,9 +177,7 @@ class ObjectBlobs:
                 log.warning("blobs.unwritten", reason=str(problem))
                 continue
             for writer, being_written in writers.items():
-                if writer in held:
-                    being_written.still_live()
-                else:
+                if writer not in held:
                     being_written.lost()
 
     async def tidy(self) -> None:

@@ -3,13 +3,12 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from time import monotonic
 
 from hfproxy.storage.blobs import BlobBusy, BlobKey, BlobProblem, BlobStoreBroken, WrongBytes, begin_digest
 from hfproxy.storage.block_memory import BlockMemory
 from hfproxy.storage.blocks import Blocks
 from hfproxy.storage.bucket import Bucket
-from hfproxy.storage.catalog import LEASE_S, Catalog
+from hfproxy.storage.catalog import Catalog
 from hfproxy.storage.object_names import object_name
 
 # How many blocks that came out of order are caught up with, for each that arrives.
@@ -47,15 +46,10 @@ class ObjectPartial:
         self._taken = blocks.kept_bytes()
         self._digest, self._hashed = begin_digest(key.algorithm, blocks.size_bytes), 0
         self._hashing = asyncio.Lock()
-        self._live_until = monotonic() + LEASE_S
         self._verified = self._kept = self._settled = self._closed = False
 
-    def still_live(self) -> None:
-        """Notes that the lease was put off."""
-        self._live_until = monotonic() + LEASE_S
-
     def lost(self) -> None:
-        """Notes that another may write it now."""
+        """Notes that another writes it now."""
         self._problem = self._problem or BlobBusy(f"{self.key}: another took it over")
 
     def ready_until(self, start: int) -> int:
@@ -142,8 +136,6 @@ class ObjectPartial:
             await self._catalog.leave(self.key, self.writer, there)
 
     def _fail_if_lost(self) -> None:
-        if self._problem is None and monotonic() > self._live_until:
-            self.lost()  # so long without a word of the database, that others have to think us dead
         if self._problem is not None:
             raise self._problem
 

@@ -1,6 +1,8 @@
 """Both engines under one fixture: what keeps something is tested on each."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -8,9 +10,11 @@ import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 
+from hfproxy.storage.opening import open_database
 from tests.support.postgres import find_server, running_postgres
 
 ENGINES = ("sqlite", "postgresql")
+_MIGRATED = "migrated"
 
 
 @pytest.fixture(scope="session")
@@ -33,13 +37,32 @@ async def database_url(request: pytest.FixtureRequest) -> AsyncIterator[str | No
         yield url
 
 
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database that has all tables, to make others of."""
+
+    async def make() -> None:
+        connection = await asyncpg.connect(postgres_server)
+        try:
+            await connection.execute(f"CREATE DATABASE {_MIGRATED}")
+        finally:
+            await connection.close()
+        url = make_url(postgres_server).set(database=_MIGRATED).render_as_string(hide_password=False)
+        async with open_database(tmp_path_factory.mktemp("migrated"), url):
+            pass
+
+    with ThreadPoolExecutor(1) as thread:  # since who wants it has a loop of their own running
+        thread.submit(lambda: asyncio.run(make())).result()
+    return _MIGRATED
+
+
 @asynccontextmanager
-async def new_postgres_database(server: str) -> AsyncIterator[str]:
-    """An empty database, gone afterwards."""
+async def new_postgres_database(server: str, *, template: str | None = None) -> AsyncIterator[str]:
+    """A database, empty or as its template, gone afterwards."""
     name = f"test_{uuid4().hex}"
     connection = await asyncpg.connect(server)
     try:
-        await connection.execute(f"CREATE DATABASE {name}")
+        await connection.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
         yield make_url(server).set(database=name).render_as_string(hide_password=False)
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,14 +11,17 @@ import pytest
 from hfproxy.features.files.fill import FillPolicy
 from hfproxy.features.files.fills import Fills
 from hfproxy.features.files.patience import Patience
-from hfproxy.storage.blobs import BlobKey
-from hfproxy.storage.disk import DiskBlobs, disk_blobs
+from hfproxy.settings_loading import load_settings
+from hfproxy.storage.blobs import BlobKey, BlobStore
+from hfproxy.storage.opening import open_database
+from hfproxy.storage.stores import kept_blobs
 from hfproxy.upstream.client import hub_session
 from hfproxy.upstream.credentials import NOBODY
 from hfproxy.upstream.downloads import HubFiles, Way
 from hfproxy.upstream.refs import FileRef
 from tests.support.file_hub import COMMIT, FileHub, file_hub
 
+OpenBlobs = Callable[[], AbstractAsyncContextManager[BlobStore]]
 Read = Callable[..., Awaitable[bytes]]
 QUICK = Patience(first_wait_s=0.01)
 
@@ -30,14 +33,30 @@ async def hub() -> AsyncIterator[FileHub]:
 
 
 @pytest.fixture
-async def blobs(tmp_path: Path) -> AsyncIterator[DiskBlobs]:
-    async with disk_blobs(tmp_path / "blobs") as store:
+def open_blobs(kept_in: dict[str, str], tmp_path: Path) -> OpenBlobs:
+    """Opens the store again and again."""
+    variables = {"STORAGE__ROOT": str(tmp_path / "kept"), **kept_in}
+    environ = {f"HFPROXY_{name}": value for name, value in variables.items()}
+    storage = load_settings(environ=environ, dotenv=None).settings.storage
+    url = storage.database.get_secret_value() if storage.database is not None else None
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[BlobStore]:
+        async with open_database(storage.root, url) as database, kept_blobs(storage, database) as store:
+            yield store
+
+    return opened
+
+
+@pytest.fixture
+async def blobs(open_blobs: OpenBlobs) -> AsyncIterator[BlobStore]:
+    async with open_blobs() as store:
         yield store
 
 
 @asynccontextmanager
 async def fills_between(
-    hub: FileHub, blobs: DiskBlobs, policy: FillPolicy | None = None, *, stall_timeout_s: float = 2
+    hub: FileHub, blobs: BlobStore, policy: FillPolicy | None = None, *, stall_timeout_s: float = 2
 ) -> AsyncIterator[Fills]:
     """Downloads from this Hub into this store."""
     async with hub_session(connect_timeout=timedelta(seconds=5)) as session:
@@ -50,7 +69,7 @@ async def fills_between(
 
 
 @pytest.fixture
-async def fills(hub: FileHub, blobs: DiskBlobs) -> AsyncIterator[Fills]:
+async def fills(hub: FileHub, blobs: BlobStore) -> AsyncIterator[Fills]:
     async with fills_between(hub, blobs) as fills:
         yield fills
 

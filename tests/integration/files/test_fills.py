@@ -2,16 +2,14 @@
 
 import asyncio
 import os
-from pathlib import Path
 
 import pytest
 
 from hfproxy.errors import HubBroke, HubFailed, HubMisspoke, HubRefused, HubSentWrongBytes, HubSlow
 from hfproxy.features.files.fill import FillPolicy
 from hfproxy.features.files.fills import Fills
-from hfproxy.storage.blobs import BlobKey
-from hfproxy.storage.disk import DiskBlobs, disk_blobs
-from tests.integration.files.conftest import QUICK, fills_between, read, until, way_to
+from hfproxy.storage.blobs import BlobKey, BlobStore
+from tests.integration.files.conftest import QUICK, OpenBlobs, fills_between, read, until, way_to
 from tests.support.file_hub import FileHub, Trouble
 
 MIB = 1024**2
@@ -28,8 +26,9 @@ def key(hub: FileHub, content: bytes) -> BlobKey:
     return hub.add("w.bin", content)
 
 
+@pytest.mark.also_in_a_bucket
 async def test_fifty_readers_cost_one_download(
-    hub: FileHub, fills: Fills, blobs: DiskBlobs, key: BlobKey, content: bytes
+    hub: FileHub, fills: Fills, blobs: BlobStore, key: BlobKey, content: bytes
 ) -> None:
     assert await asyncio.gather(*(read(fills, key, SIZE) for _ in range(50))) == [content] * 50
     await until(lambda: key not in fills)
@@ -50,8 +49,9 @@ async def test_a_reader_gets_bytes_while_they_arrive(hub: FileHub, fills: Fills,
         hub.gate.set()
 
 
+@pytest.mark.also_in_a_bucket
 async def test_a_client_that_hangs_up_does_not_end_the_download(
-    hub: FileHub, fills: Fills, blobs: DiskBlobs, key: BlobKey, content: bytes
+    hub: FileHub, fills: Fills, blobs: BlobStore, key: BlobKey, content: bytes
 ) -> None:
     hub.hold_after = SIZE // 2
     hub.gate.clear()
@@ -63,7 +63,7 @@ async def test_a_client_that_hangs_up_does_not_end_the_download(
     assert hub.sent_bytes == SIZE
 
 
-async def test_a_download_that_all_left_is_finished(hub: FileHub, fills: Fills, blobs: DiskBlobs, key: BlobKey) -> None:
+async def test_a_download_that_all_left_is_finished(hub: FileHub, fills: Fills, blobs: BlobStore, key: BlobKey) -> None:
     hub.hold_after = SIZE // 2
     hub.gate.clear()
     only = asyncio.create_task(read(fills, key, SIZE))
@@ -74,8 +74,9 @@ async def test_a_download_that_all_left_is_finished(hub: FileHub, fills: Fills, 
     assert await blobs.size(key) == SIZE
 
 
+@pytest.mark.also_in_a_bucket
 async def test_a_large_download_that_all_left_early_stops_and_goes_on_later(
-    hub: FileHub, blobs: DiskBlobs, key: BlobKey, content: bytes
+    hub: FileHub, blobs: BlobStore, key: BlobKey, content: bytes
 ) -> None:
     async with fills_between(hub, blobs, FillPolicy(finish_below_bytes=MIB, patience=QUICK)) as fills:
         hub.hold_after = 3 * MIB + 500
@@ -94,6 +95,7 @@ async def test_a_large_download_that_all_left_early_stops_and_goes_on_later(
         assert min(request.http_range.start or 0 for request in hub.asked if request.method == "GET") >= 3 * MIB
 
 
+@pytest.mark.also_in_a_bucket
 async def test_a_range_of_a_cold_file_fetches_its_blocks_only(
     hub: FileHub, fills: Fills, key: BlobKey, content: bytes
 ) -> None:
@@ -132,8 +134,9 @@ async def test_a_range_far_ahead_does_not_wait_for_the_whole(hub: FileHub, fills
 
 
 @pytest.mark.parametrize("how", ["cut_after", "reset_after", "stall_after"])
+@pytest.mark.also_in_a_bucket
 async def test_a_broken_download_goes_on_at_the_missing_byte(
-    hub: FileHub, blobs: DiskBlobs, key: BlobKey, content: bytes, how: str
+    hub: FileHub, blobs: BlobStore, key: BlobKey, content: bytes, how: str
 ) -> None:
     async with fills_between(hub, blobs, stall_timeout_s=0.3) as fills:
         hub.trouble = [Trouble(**{how: at}) for at in (1000, 3 * MIB + 7, 8 * MIB)]
@@ -176,7 +179,7 @@ async def test_a_retry_after_that_is_too_long_is_handed_on(hub: FileHub, fills: 
     ],
 )
 async def test_lasting_failures_end_it_and_the_next_reader_succeeds(
-    hub: FileHub, blobs: DiskBlobs, key: BlobKey, content: bytes, always: Trouble, error: type[Exception]
+    hub: FileHub, blobs: BlobStore, key: BlobKey, content: bytes, always: Trouble, error: type[Exception]
 ) -> None:
     async with fills_between(hub, blobs, stall_timeout_s=0.1) as fills:
         hub.always = always
@@ -187,8 +190,9 @@ async def test_lasting_failures_end_it_and_the_next_reader_succeeds(
 
 
 @pytest.mark.parametrize("at", [0, SIZE // 2, SIZE - 1])
+@pytest.mark.also_in_a_bucket
 async def test_wrong_bytes_are_never_complete(
-    hub: FileHub, fills: Fills, blobs: DiskBlobs, key: BlobKey, content: bytes, at: int
+    hub: FileHub, fills: Fills, blobs: BlobStore, key: BlobKey, content: bytes, at: int
 ) -> None:
     """Readers get all but the last byte, then an error; nothing is kept; the next reader gets the right file."""
     hub.trouble = [Trouble(corrupt_at=at)]
@@ -211,19 +215,20 @@ async def test_a_signed_address_that_ran_out_is_asked_for_anew(
     assert await reading == content
 
 
+@pytest.mark.also_in_a_bucket
 async def test_it_goes_on_after_the_gateway_was_started_again(
-    hub: FileHub, tmp_path: Path, key: BlobKey, content: bytes
+    hub: FileHub, open_blobs: OpenBlobs, key: BlobKey, content: bytes
 ) -> None:
     hub.hold_after = 6 * MIB + 99
     hub.gate.clear()
-    async with disk_blobs(tmp_path / "b") as blobs, fills_between(hub, blobs) as fills:
+    async with open_blobs() as blobs, fills_between(hub, blobs) as fills:
         reading = asyncio.create_task(read(fills, key, SIZE))
         await until(lambda: hub.sent_bytes >= 6 * MIB + 99)
         await asyncio.sleep(0.05)
     with pytest.raises(asyncio.CancelledError):
         await reading
     hub.gate.set()
-    async with disk_blobs(tmp_path / "b") as blobs, fills_between(hub, blobs) as fills:
+    async with open_blobs() as blobs, fills_between(hub, blobs) as fills:
         before = hub.sent_bytes
         assert await read(fills, key, SIZE) == content
         assert hub.sent_bytes - before <= SIZE - 5 * MIB

@@ -29,8 +29,8 @@ async def hub() -> AsyncIterator[ScriptedHub]:
 
 
 @pytest.fixture
-async def gateway(hub: ScriptedHub, tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with gateway_for(hub.url, tmp_path, FILES__FRESH_FOR="1h", FILES__RIGHTS_FOR="1h") as gateway:
+async def gateway(hub: ScriptedHub, tmp_path: Path, kept_in: dict[str, str]) -> AsyncIterator[Gateway]:
+    async with gateway_for(hub.url, tmp_path, **kept_in, FILES__FRESH_FOR="1h", FILES__RIGHTS_FOR="1h") as gateway:
         yield gateway
 
 
@@ -40,6 +40,7 @@ async def test_an_answer_is_asked_for_once(hub: ScriptedHub, gateway: Gateway) -
     assert len(hub.asked) == 1
 
 
+@pytest.mark.also_in_a_bucket
 async def test_nobody_gets_what_was_said_to_another(hub: ScriptedHub, gateway: Gateway) -> None:
     assert (await get(gateway, INFO, "hf_alice_of_the_tests"))[0] == 200
     hub.reply = says(404, b'{"error":"Repository not found"}', X_Error_Code="RepoNotFound")
@@ -76,6 +77,7 @@ async def test_a_form_of_paths_is_a_question_of_its_own(hub: ScriptedHub, gatewa
     assert [asked.body for asked in hub.asked] == [b"paths=a", b"paths=b"]
 
 
+@pytest.mark.also_in_a_bucket
 async def test_a_write_forgets_what_was_said(hub: ScriptedHub, gateway: Gateway) -> None:
     await get(gateway, INFO)
     await get(gateway, "/api/models?search=x")
@@ -87,13 +89,14 @@ async def test_a_write_forgets_what_was_said(hub: ScriptedHub, gateway: Gateway)
 
 
 @pytest.mark.parametrize("away", [closes, says(503, b"{}"), says(429, b"{}")], ids=["closes", "503", "429"])
+@pytest.mark.also_in_a_bucket
 async def test_the_last_answer_is_given_while_the_hub_is_away(
-    hub: ScriptedHub, tmp_path: Path, away: Callable[..., object]
+    hub: ScriptedHub, tmp_path: Path, kept_in: dict[str, str], away: Callable[..., object]
 ) -> None:
-    async with gateway_for(hub.url, tmp_path, FILES__FRESH_FOR="0s") as gateway:
+    async with gateway_for(hub.url, tmp_path, **kept_in, FILES__FRESH_FOR="0s") as gateway:
         await get(gateway, INFO)
         await get(gateway, INFO, "hf_alice_of_the_tests")
     hub.reply = away  # type: ignore[assignment]
-    async with gateway_for(hub.url, tmp_path, FILES__FRESH_FOR="0s") as gateway:
+    async with gateway_for(hub.url, tmp_path, **kept_in, FILES__FRESH_FOR="0s") as gateway:
         assert (await get(gateway, INFO))[:2] == (200, b'{"sha":"1"}')
         assert (await get(gateway, INFO, "hf_alice_of_the_tests"))[0] in {429, 502, 503}

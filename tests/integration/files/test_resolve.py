@@ -22,11 +22,11 @@ Start = Callable[..., AbstractAsyncContextManager[Gateway]]
 
 
 @pytest.fixture
-def start(hub: FileHub, tmp_path: Path) -> Start:
-    """Starts a gateway before the Hub, on the same folder each time."""
+def start(hub: FileHub, tmp_path: Path, kept_in: dict[str, str]) -> Start:
+    """Starts a gateway before the Hub, on the same folder or bucket each time."""
 
     def started(**variables: str) -> AbstractAsyncContextManager[Gateway]:
-        return gateway_for(hub.url, tmp_path / "data", **variables)
+        return gateway_for(hub.url, tmp_path / "data", **kept_in, **variables)
 
     return started
 
@@ -74,6 +74,7 @@ async def test_the_fileinfo_form_is_answered_as_if_it_were_not_asked(gateway: Ga
 
 
 @pytest.mark.parametrize(("path", "content"), [("config.json", CONFIG), ("w.bin", WEIGHTS)])
+@pytest.mark.also_in_a_bucket
 async def test_each_byte_comes_from_the_hub_once(hub: FileHub, gateway: Gateway, path: str, content: bytes) -> None:
     for _ in range(3):
         answer, body = await ask(gateway, path)
@@ -82,6 +83,7 @@ async def test_each_byte_comes_from_the_hub_once(hub: FileHub, gateway: Gateway,
     assert answer.headers["Cache-Status"] == "hfproxy; hit"
 
 
+@pytest.mark.also_in_a_bucket
 async def test_the_same_bytes_in_another_repository_are_not_fetched_again(hub: FileHub, gateway: Gateway) -> None:
     hub.add("copy.bin", WEIGHTS, repo="acme/other")
     assert (await ask(gateway, "w.bin"))[1] == WEIGHTS
@@ -89,6 +91,7 @@ async def test_the_same_bytes_in_another_repository_are_not_fetched_again(hub: F
     assert hub.sent_bytes == len(WEIGHTS)
 
 
+@pytest.mark.also_in_a_bucket
 async def test_all_is_served_while_the_hub_is_away_also_after_a_start(hub: FileHub, start: Start) -> None:
     hub.add("config.json", CONFIG, lfs=False)
     hub.add("w.bin", WEIGHTS)
@@ -112,6 +115,7 @@ async def test_all_is_served_while_the_hub_is_away_also_after_a_start(hub: FileH
             assert answer.status == (504 if offline == "true" else 502)
 
 
+@pytest.mark.also_in_a_bucket
 async def test_ranges_as_rfc_9110_says(gateway: Gateway) -> None:
     etag = f'"{BlobKey.of(WEIGHTS).digest}"'
     size = len(WEIGHTS)
@@ -179,12 +183,14 @@ async def test_a_branch_that_moved_is_seen_when_its_time_is_up(hub: FileHub, sta
         assert (body, answer.headers["X-Repo-Commit"]) == (b"{}", NEXT_COMMIT)
 
 
+@pytest.mark.also_in_a_bucket
 async def test_fifty_clients_cost_one_cold_file(hub: FileHub, gateway: Gateway) -> None:
     answers = await asyncio.gather(*(ask(gateway, "w.bin") for _ in range(50)))
     assert all(body == WEIGHTS for _, body in answers)
     assert hub.sent_bytes == len(WEIGHTS)
 
 
+@pytest.mark.also_in_a_bucket
 async def test_wrong_bytes_cut_the_answer_and_are_not_kept(hub: FileHub, gateway: Gateway) -> None:
     hub.trouble = [Trouble(corrupt_at=2 * MIB)]
     with pytest.raises(aiohttp.ClientError):
@@ -196,6 +202,7 @@ async def test_wrong_bytes_cut_the_answer_and_are_not_kept(hub: FileHub, gateway
     assert (await ask(gateway, "config.json"))[1] == CONFIG
 
 
+@pytest.mark.also_in_a_bucket
 async def test_a_store_without_room_costs_no_answer(hub: FileHub, start: Start) -> None:
     hub.add("config.json", CONFIG, lfs=False)
     hub.add("w.bin", WEIGHTS)
@@ -206,6 +213,7 @@ async def test_a_store_without_room_costs_no_answer(hub: FileHub, start: Start) 
         assert (await ask(gateway, "config.json"))[1] == CONFIG
 
 
+@pytest.mark.also_in_a_bucket
 async def test_a_client_killed_at_half_costs_nothing_twice(hub: FileHub, gateway: Gateway) -> None:
     hub.hold_after = 2 * MIB
     hub.gate.clear()
@@ -225,6 +233,7 @@ async def test_a_renamed_repository_is_answered_under_its_old_name(hub: FileHub,
     assert (answer.status, body, answer.headers["X-Repo-Commit"]) == (200, WEIGHTS, COMMIT)
 
 
+@pytest.mark.only_in_a_folder
 async def test_with_a_front_server_the_file_is_handed_to_it(hub: FileHub, start: Start, tmp_path: Path) -> None:
     hub.add("w.bin", WEIGHTS)
     async with start(FILES__ACCEL_PREFIX="/-/kept") as gateway:
@@ -238,6 +247,7 @@ async def test_with_a_front_server_the_file_is_handed_to_it(hub: FileHub, start:
         assert body == b""
 
 
+@pytest.mark.also_in_a_bucket
 class TestRights:
     """What a caller may not see on the Hub is never served from what is kept."""
 
@@ -311,6 +321,7 @@ class TestRights:
         assert answer.status == 404
 
 
+@pytest.mark.also_in_a_bucket
 class TestWrites:
     """A write through the gateway forgets what it changes at once."""
 

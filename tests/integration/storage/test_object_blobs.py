@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from hfproxy.storage.blob_tables import BLOBS, DROPPED
-from hfproxy.storage.blobs import BlobBusy, BlobKey, BlobStoreBroken
+from hfproxy.storage.blobs import BlobBusy, BlobKey, BlobStore, BlobStoreBroken, PartialBlob
 from hfproxy.storage.bucket import Bucket
 from hfproxy.storage.catalog import Catalog
 from hfproxy.storage.database import Database
@@ -69,9 +69,7 @@ class TestTwoWriters:
             await asleep.write(0, content[: 2 * GRAIN])
             await asleep.read(0, 2 * GRAIN)
             await _until_noted(database, key, 2)
-            await _lease_runs_out(database)
-
-            awake = await second.partial(key, len(content))
+            awake = await _taken_over(second, database, key, len(content))
             assert list(awake.missing(0, len(content))) == [(2 * GRAIN, len(content))]
             await awake.reserve(0, len(content))
             await awake.write(2 * GRAIN, content[2 * GRAIN :])
@@ -89,6 +87,23 @@ class TestTwoWriters:
                 blob = await store.open(key)
                 assert blob is not None
                 assert await blob.read(0, len(content)) == content
+
+    async def test_who_was_late_and_not_replaced_goes_on(self, rclone_server: S3Server, tmp_path: Path) -> None:
+        open_store = opener(rclone_server, tmp_path, None)
+        key, content = sample(2.5, GRAIN)
+        async with open_store() as store, open_database(tmp_path) as database:
+            late = await store.partial(key, len(content))
+            await late.reserve(0, len(content))
+            await late.write(0, content[:GRAIN])
+            async with database.writing() as connection:
+                await connection.execute(update(BLOBS).values(writer_until_s=0.0))
+            held = await Catalog(database).live([late.writer])  # type: ignore[attr-defined]
+            assert held == {late.writer}  # type: ignore[attr-defined]
+            await late.write(GRAIN, content[GRAIN:])
+            await late.verify()
+            await late.keep()
+            await late.close()
+            assert await store.size(key) == len(content)
 
     async def test_a_finished_blob_is_nobodys_to_write(self, rclone_server: S3Server, tmp_path: Path) -> None:
         open_store = opener(rclone_server, tmp_path, None)
@@ -148,6 +163,13 @@ async def _until_noted(database: Database, key: BlobKey, blocks: int) -> None:
             await asyncio.sleep(0.01)
 
 
-async def _lease_runs_out(database: Database) -> None:
-    async with database.writing() as connection:
-        await connection.execute(update(BLOBS).values(writer_until_s=0.0))
+async def _taken_over(store: BlobStore, database: Database, key: BlobKey, size_bytes: int) -> PartialBlob:
+    """What another began, once its lease has run out; that other lives, and may put it off once more before us."""
+    async with asyncio.timeout(30):
+        while True:
+            async with database.writing() as connection:
+                await connection.execute(update(BLOBS).values(writer_until_s=0.0))
+            try:
+                return await store.partial(key, size_bytes)
+            except BlobBusy:
+                continue
