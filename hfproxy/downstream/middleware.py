@@ -48,8 +48,12 @@ async def hand_back_id(request: web.Request, response: web.StreamResponse) -> No
 
 def note_end(request: web.Request, response: web.StreamResponse) -> None:
     """To be called at the end of an answer by those who have work left after it: who hangs up then has had it whole."""
-    if request.transport is not None and not request.transport.is_closing():
-        request[_ENDED] = response.status
+    request[_ENDED] = response.status
+
+
+def is_there(request: web.Request) -> bool:
+    """Whether the caller has not hung up, as far as is known."""
+    return request.transport is not None and not request.transport.is_closing()
 
 
 def request_line(metrics: Metrics) -> Middleware:
@@ -76,7 +80,7 @@ def request_line(metrics: Metrics) -> Middleware:
                 # A body that could not be read: its rest means nothing, and aiohttp must not wait for it.
                 request.protocol.force_close()
                 status = response.status
-            elif request.transport is not None and not request.transport.is_closing():
+            elif is_there(request):
                 status = response.status
             return response
         except ConnectionError:

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
@@ -29,6 +29,7 @@ from hfproxy.upstream.proxy import HubProxy
 from hfproxy.upstream.streaming import StreamedAnswer, open_stream
 
 USER_AGENT = f"hfproxy/{__version__}; aiohttp/{aiohttp.__version__}"
+CLOSING_S = 5.0
 _MAX_HOPS = 5
 _READS = frozenset({"GET", "HEAD"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -165,8 +166,13 @@ class HubClient:
                 if isinstance(cause := error.__cause__, aiohttp.WSServerHandshakeError) and cause.status >= 400:
                     raise refusal(cause.status, cause.headers or {}, b"", asked=asked, credential=credential) from cause
                 raise
-            async with socket:
+            try:
                 yield socket
+            finally:
+                # A Hub that goes on sending would be listened to without an end.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(CLOSING_S):
+                        await socket.close()
 
     def address(self, raw_target: str) -> URL:
         """The Hub's address for a path and query of ours, every byte of them kept."""

@@ -9,7 +9,7 @@ from aiohttp import web
 from hfproxy.downstream.access import CALLER
 from hfproxy.downstream.base_url import base_url, path_prefix
 from hfproxy.downstream.browsers import RELAYED
-from hfproxy.downstream.middleware import note_end
+from hfproxy.downstream.middleware import is_there, note_end
 from hfproxy.downstream.sending import Pace
 from hfproxy.errors import (
     BadRequest,
@@ -242,7 +242,7 @@ async def _send(
             whole = web.Response(status=answer.status, reason=answer.reason, headers=answer.headers, body=body)
             await whole.prepare(request)
             await whole.write_eof()
-            note_end(request, whole)
+            _note_end(request, whole)
             return whole
         response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=answer.headers)
         await response.prepare(request)
@@ -254,8 +254,13 @@ async def _send(
                 await response.write(chunk)
                 moved()
         await response.write_eof()
-        note_end(request, response)
+        _note_end(request, response)
         return response
+
+
+def _note_end(request: web.Request, response: web.StreamResponse) -> None:
+    if is_there(request):
+        note_end(request, response)
 
 
 def _is_small(answer: Answer) -> bool:
