@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from hfproxy import __version__
-from hfproxy.cli import cache, config, keys, policy
+from hfproxy.cli import bundles, cache, config, keys, policy
 from hfproxy.cli.certs import certs
 from hfproxy.cli.health import health
 from hfproxy.cli.openapi import openapi
@@ -28,6 +28,8 @@ app.command()(certs)
 app.command()(health)
 app.command()(openapi)
 app.command(hidden=True)(worker)
+cache.app.command("export")(bundles.export)
+cache.app.command("import")(bundles.import_)
 app.add_typer(cache.app, name="cache")
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")

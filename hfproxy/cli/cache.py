@@ -45,7 +45,7 @@ def _size(text: str) -> int:
         raise typer.BadParameter("must be a size such as 500MB or 20GiB") from None
 
 
-def _named(text: str, repo_type: str | None = None) -> "tuple[RepoRef, str | None]":
+def named(text: str, repo_type: str | None = None) -> "tuple[RepoRef, str | None]":
     """A repository, and the revision behind the @; a commit hash in the one spelling that is kept."""
     from hfproxy.upstream.refs import BadReference, RepoRef, RepoType, is_commit_hash
 
@@ -71,12 +71,12 @@ def stats(as_json: Json = False) -> None:
     """Show how much is kept."""
     from hfproxy.features.files import upkeep
 
-    found = _with_store(lambda blobs, _: upkeep.stats(blobs))
+    found = with_store(lambda blobs, _: upkeep.stats(blobs))
     if as_json:
         sys.stdout.write(json.dumps(asdict(found)) + "\n")
         return
-    out.print(f"{found.complete} whole files, {_human(found.complete_bytes)}", highlight=False)
-    out.print(f"{found.partial} files on their way, {_human(found.partial_bytes)}", highlight=False)
+    out.print(f"{found.complete} whole files, {human(found.complete_bytes)}", highlight=False)
+    out.print(f"{found.partial} files on their way, {human(found.partial_bytes)}", highlight=False)
 
 
 @app.command("list")
@@ -84,7 +84,7 @@ def list_repositories(as_json: Json = False) -> None:
     """List the repositories of which something is known, largest first."""
     from hfproxy.features.files import upkeep
 
-    found = _with_store(lambda _, database: upkeep.repositories(database))
+    found = with_store(lambda _, database: upkeep.repositories(database))
     if as_json:
         rows = [
             {"repo": each.repo, "files": each.files, "bytes": each.size_bytes, "pinned": each.pins} for each in found
@@ -94,7 +94,7 @@ def list_repositories(as_json: Json = False) -> None:
     table = Table("repository", "files", "bytes", "pinned", box=None, pad_edge=False)
     for each in found:
         pins = ", ".join(revision or "all" for revision in each.pins)
-        table.add_row(each.repo, str(each.files), _human(each.size_bytes), pins)
+        table.add_row(each.repo, str(each.files), human(each.size_bytes), pins)
     out.print(table)
 
 
@@ -106,7 +106,7 @@ def show(
     """Show the known files of one repository, and whether their bytes are kept."""
     from hfproxy.features.files import upkeep
 
-    found = _with_store(lambda blobs, database: upkeep.files_of(repo.casefold(), database, blobs))
+    found = with_store(lambda blobs, database: upkeep.files_of(repo.casefold(), database, blobs))
     if as_json:
         sys.stdout.write(json.dumps([asdict(file) for file in found]) + "\n")
         return
@@ -114,7 +114,7 @@ def show(
         fail(f"nothing is known of {repo}")
     table = Table("commit", "file", "bytes", "kept", box=None, pad_edge=False)
     for file in found:
-        table.add_row(file.commit_hash[:8], file.path, _human(file.size_bytes), file.kept)
+        table.add_row(file.commit_hash[:8], file.path, human(file.size_bytes), file.kept)
     out.print(table)
 
 
@@ -126,8 +126,8 @@ def pin(name: Named) -> None:
     """
     from hfproxy.storage import pins
 
-    repo, revision = _named(name)
-    _with_store(lambda _, database: pins.pin(database, str(repo.folded), revision or pins.ALL))
+    repo, revision = named(name)
+    with_store(lambda _, database: pins.pin(database, str(repo.folded), revision or pins.ALL))
     out.print(f"{name} is pinned.", highlight=False)
 
 
@@ -136,8 +136,8 @@ def unpin(name: Named) -> None:
     """Let a pinned repository be evicted again."""
     from hfproxy.storage import pins
 
-    repo, revision = _named(name)
-    if not _with_store(lambda _, database: pins.unpin(database, str(repo.folded), revision or pins.ALL)):
+    repo, revision = named(name)
+    if not with_store(lambda _, database: pins.unpin(database, str(repo.folded), revision or pins.ALL)):
         fail(f"{name} is not pinned")
     out.print(f"{name} is not pinned any more.", highlight=False)
 
@@ -158,7 +158,7 @@ def warm(
     from hfproxy.logs import set_up_logging
     from hfproxy.storage import pins
 
-    repo, revision = _named(name, repo_type)
+    repo, revision = named(name, repo_type)
     settings = read_settings().settings
     quiet = settings.logging.model_copy(update={"level": "error"})
     set_up_logging(quiet, secrets=settings.secrets())
@@ -169,7 +169,7 @@ def warm(
     except ProxyError as error:
         fail(f"{repo}: {error}")
     if keep_pinned:
-        _with_store(lambda _, database: pins.pin(database, str(repo.folded), revision or pins.ALL))
+        with_store(lambda _, database: pins.pin(database, str(repo.folded), revision or pins.ALL))
     if problems:
         fail(f"{len(problems)} files are not kept:", *problems)
 
@@ -199,7 +199,7 @@ async def _warm(
                 else:
                     fetched += 1
     out.print(
-        f"{repo}@{planned.commit_hash[:8]}: {fetched} files fetched, {had} were there, {_human(total)} in all",
+        f"{repo}@{planned.commit_hash[:8]}: {fetched} files fetched, {had} were there, {human(total)} in all",
         highlight=False,
     )
     return problems
@@ -229,15 +229,15 @@ def prune(
         pinned = await pinned_keys(database)
         return await upkeep.prune(blobs, pinned=pinned, to_bytes=to, unused_s=unused_s, partial=partial, dry=dry_run)
 
-    gone = _with_store(work)
+    gone = with_store(work)
     verb = "would go" if dry_run else "are gone"
-    out.print(f"{len(gone)} files {verb}, {_human(sum(info.size_bytes for info in gone))}", highlight=False)
+    out.print(f"{len(gone)} files {verb}, {human(sum(info.size_bytes for info in gone))}", highlight=False)
 
 
 @app.command()
 def verify() -> None:
     """Read every kept file again and delete those that are not what their hash says; exit with 1 if there were any."""
-    wrong = _with_store(lambda blobs, _: _verify(blobs))
+    wrong = with_store(lambda blobs, _: _verify(blobs))
     for key in wrong:
         err.print(f"{key} was wrong; it is deleted, and will be fetched again", highlight=False)
     if wrong:
@@ -260,7 +260,7 @@ async def _verify(blobs: "BlobStore") -> list[str]:
     return wrong
 
 
-def _with_store(work: "Callable[[BlobStore, Database], Awaitable[T]]") -> T:
+def with_store(work: "Callable[[BlobStore, Database], Awaitable[T]]") -> T:
     """The outcome of some work on the store and the database that the settings name."""
     from hfproxy.storage.blobs import BlobProblem
     from hfproxy.storage.opening import open_database
@@ -281,5 +281,6 @@ def _with_store(work: "Callable[[BlobStore, Database], Awaitable[T]]") -> T:
         fail(str(error))
 
 
-def _human(size_bytes: int) -> str:
+def human(size_bytes: int) -> str:
+    """A size as people read it."""
     return ByteSize(size_bytes).human_readable(separator=" ")

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,7 +52,16 @@ class Freshness:
 class Lookup:
     """Answers HEAD questions. Who asks for what they may not see gets what the Hub says to them, and nothing else."""
 
-    def __init__(self, *, hub: Describes, pointers: Pointers, rights: Rights, freshness: Freshness) -> None:
+    def __init__(
+        self,
+        *,
+        hub: Describes,
+        pointers: Pointers,
+        rights: Rights,
+        freshness: Freshness,
+        recall_rights: Callable[[str, str], Awaitable[None]] | None = None,
+    ) -> None:
+        self._recall_rights = recall_rights
         self._hub, self._pointers, self._rights, self._freshness = hub, pointers, rights, freshness
         self._asking: dict[tuple[str, ...], asyncio.Task[FileEntry | Absence]] = {}
         self._away_until = 0.0
@@ -146,7 +155,11 @@ class Lookup:
                 return None
             commit_hash = pointer.commit_hash
         if not self._rights.allowed_before(repo, commit_hash, ref.path, credential):
-            return None
+            if not self._freshness.offline or self._recall_rights is None:
+                return None
+            await self._recall_rights(repo, commit_hash)  # another process may have brought it in since
+            if not self._rights.allowed_before(repo, commit_hash, ref.path, credential):
+                return None
         return await self._pointers.file(repo, commit_hash, ref.path)
 
     def _stale_status(self, error: UpstreamError | None) -> str:

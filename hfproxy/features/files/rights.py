@@ -13,6 +13,8 @@ from collections import OrderedDict
 from hfproxy.upstream.credentials import Credential
 
 EVERYBODY = "everybody"
+BROUGHT = "brought"
+"""For what an operator brought in by hand: whom the gateway answers for, while it is offline; nobody else."""
 _OPEN_IN_GATED = re.compile(r"(README|LICEN[CS]E)[^/]*", re.IGNORECASE)
 _MOST_REMEMBERED = 20_000
 
@@ -28,8 +30,8 @@ def audience(credential: Credential) -> str:
 class Rights:
     """The yeses of one gateway, in memory; `store` keeps them for when the Hub is away."""
 
-    def __init__(self, *, ttl_s: float, stale_s: float) -> None:
-        self._ttl_s, self.stale_s = ttl_s, stale_s
+    def __init__(self, *, ttl_s: float, stale_s: float, offline: bool = False) -> None:
+        self._ttl_s, self.stale_s, self._offline = ttl_s, stale_s, offline
         self._said_at: OrderedDict[Yes, float] = OrderedDict()
         self.unwritten: dict[Yes, float] = {}
         self.taken_back: set[Yes] = set()
@@ -59,12 +61,15 @@ class Rights:
     def allowed_before(self, repo: str, commit_hash: str, path: str, credential: Credential) -> bool:
         """Whether a yes may be stretched while the Hub cannot be asked: everybody's, and the gateway's own.
 
-        A caller's own token may have been revoked since, and nobody here can tell.
+        A caller's own token may have been revoked since, and nobody here can tell. What an operator brought in is for
+        offline gateways alone: others ask the Hub.
         """
         if self._young(repo, commit_hash, path, EVERYBODY, self.stale_s):
             return True
-        return credential.owner == "gateway" and self._young(
-            repo, commit_hash, path, audience(credential), self.stale_s
+        if credential.owner == "caller":
+            return False
+        return self._young(repo, commit_hash, path, audience(credential), self.stale_s) or (
+            self._offline and self._young(repo, commit_hash, path, BROUGHT, self.stale_s)
         )
 
     def refuse(self, repo: str, credential: Credential) -> None:

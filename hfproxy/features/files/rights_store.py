@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import Connection, Row, bindparam, delete, select
 
 from hfproxy.errors import StorageUnavailable
-from hfproxy.features.files.rights import Rights
+from hfproxy.features.files.rights import BROUGHT, Rights
 from hfproxy.storage.database import Database
 from hfproxy.storage.notices import Notices
 from hfproxy.storage.pointer_tables import RIGHTS
@@ -30,7 +30,9 @@ async def load_rights(database: Database, rights: Rights) -> None:
     """Takes in what was said before this start, youngest last; what is too old is deleted."""
 
     def load(connection: Connection) -> Sequence[Row[Any]]:
-        connection.execute(delete(RIGHTS).where(RIGHTS.c.said_at_s < time.time() - rights.stale_s))
+        connection.execute(
+            delete(RIGHTS).where(RIGHTS.c.said_at_s < time.time() - rights.stale_s, RIGHTS.c.audience != BROUGHT)
+        )
         return connection.execute(select(RIGHTS).order_by(RIGHTS.c.said_at_s)).all()
 
     for row in await database.write(load, durable=False):
@@ -57,6 +59,21 @@ def hear_refusals(notices: Notices, rights: Rights) -> None:
             rights.refuse_audience(repo, who)
 
     notices.hear(REFUSED, heard)
+
+
+async def recall_rights(database: Database, rights: Rights, repo: str, commit_hash: str) -> None:
+    """Takes in what another process noted of a commit since this one started."""
+    noted = select(RIGHTS).where(RIGHTS.c.repo == repo, RIGHTS.c.commit_hash == commit_hash)
+    try:
+        rows = await database.read(lambda connection: connection.execute(noted).all())
+    except StorageUnavailable as error:
+        log.warning("pointers.unread", reason=error.detail)
+        return
+    for row in rows:
+        yes = (row.repo, row.commit_hash, row.audience, row.path)
+        if yes not in rights.taken_back:
+            rights.remember(yes, row.said_at_s)
+            rights.unwritten.pop(yes, None)
 
 
 async def write_rights(database: Database, rights: Rights) -> None:

@@ -18,7 +18,13 @@ from hfproxy.features.files.memory import BodyMemory
 from hfproxy.features.files.paths import FilePaths
 from hfproxy.features.files.patience import Patience
 from hfproxy.features.files.rights import Rights
-from hfproxy.features.files.rights_store import hear_refusals, load_rights, tell_refusals, write_rights
+from hfproxy.features.files.rights_store import (
+    hear_refusals,
+    load_rights,
+    recall_rights,
+    tell_refusals,
+    write_rights,
+)
 from hfproxy.features.files.routes import FILES, HOT, RELAY_FILE, answer_file
 from hfproxy.features.files.service import FileService
 from hfproxy.features.passthrough.routes import relay
@@ -73,7 +79,7 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
             stall_timeout_s=files.stall_timeout.total_seconds(),
         )
         stale_s = float("inf") if files.offline else files.stale_for.total_seconds()
-        rights = Rights(ttl_s=files.rights_for.total_seconds(), stale_s=stale_s)
+        rights = Rights(ttl_s=files.rights_for.total_seconds(), stale_s=stale_s, offline=files.offline)
         await load_rights(app[DATABASE], rights)
         hear_refusals(app[NOTICES], rights)
         patience = Patience()
@@ -92,6 +98,7 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
                 pointers=pointers,
                 rights=rights,
                 freshness=Freshness(revision_s=files.fresh_for.total_seconds(), stale_s=stale_s, offline=files.offline),
+                recall_rights=partial(recall_rights, app[DATABASE], rights),
             ),
             hub=hub,
             blobs=blobs,

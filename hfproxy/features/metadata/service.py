@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from hfproxy.errors import HubRefused, NotKept, UpstreamError
+from hfproxy.features.files.rights import BROUGHT, EVERYBODY
 from hfproxy.features.metadata.models import AnswerKey, KeptAnswer
 from hfproxy.features.metadata.store import AnswerStore
 from hfproxy.upstream.credentials import Credential
@@ -53,6 +54,7 @@ class MetadataService:
         # A caller's own token may have been revoked while the Hub was away, and nobody here can tell.
         usable = kept if credential.owner != "caller" and kept and kept.younger_than(self._stale_s) else None
         if self._offline:
+            usable = usable or await self._said_to_others(key, credential)
             if usable is None:
                 raise NotKept(f"{key.target} is not kept, and this gateway is offline")
             return Spoken(200, usable.headers, usable.body), "hit; ttl=-1; detail=offline"
@@ -76,6 +78,14 @@ class MetadataService:
         self._generation += 1
         self._asking.clear()
         await self._store.forget(repo.folded)
+
+    async def _said_to_others(self, key: AnswerKey, credential: Credential) -> KeptAnswer | None:
+        """What the Hub said to everybody, or what an operator brought in for those whom the gateway answers for."""
+        audiences = (EVERYBODY,) if credential.owner == "caller" else (EVERYBODY, BROUGHT)
+        for audience in audiences:
+            if (kept := await self._store.find(replace(key, audience=audience))) is not None:
+                return kept
+        return None
 
     async def _ask_once(self, key: AnswerKey, ask: Ask) -> tuple[Spoken, str]:
         digest, status = key.digest, "fwd=miss; collapsed"

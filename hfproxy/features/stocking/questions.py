@@ -1,7 +1,10 @@
 """What clients ask about a repository before they fetch its files: kept, so that they can do it offline."""
 
+from collections.abc import Iterable
 from urllib.parse import quote
 
+from hfproxy.features.metadata.asking import BASE
+from hfproxy.upstream.links import parse_links
 from hfproxy.upstream.refs import RepoRef
 
 DEFAULT_REVISION = "main"
@@ -22,3 +25,13 @@ def tree_questions(repo: RepoRef, revisions: tuple[str, ...]) -> list[str]:
         for revision in dict.fromkeys(revisions)
         for query in _TREES
     ]
+
+
+def next_page(headers: Iterable[tuple[str, str]]) -> str | None:
+    """The target of the next page, if an answer's headers name one."""
+    for name, value in headers:
+        if name.casefold() == "link":
+            for link in parse_links(value) or []:
+                if "next" in link.relations and link.address.startswith(BASE):
+                    return link.address.removeprefix(BASE)
+    return None

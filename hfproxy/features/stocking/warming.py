@@ -22,16 +22,15 @@ from hfproxy.errors import HubMisspoke, HubRefused, ProxyError, UpstreamError
 from hfproxy.features.files.lookup import Found
 from hfproxy.features.files.routes import FILES
 from hfproxy.features.files.service import FilePiece, FileService
-from hfproxy.features.metadata.asking import BASE, ask, asked
+from hfproxy.features.metadata.asking import ask, asked
 from hfproxy.features.metadata.routes import METADATA
 from hfproxy.features.metadata.service import Spoken
 from hfproxy.features.passthrough.routes import RELAY
-from hfproxy.features.stocking.questions import DEFAULT_REVISION, info_questions, tree_questions
+from hfproxy.features.stocking.questions import DEFAULT_REVISION, info_questions, next_page, tree_questions
 from hfproxy.settings import Settings
 from hfproxy.storage.blobs import BlobProblem
 from hfproxy.upstream.client import USER_AGENT
 from hfproxy.upstream.credentials import NOBODY, Credential
-from hfproxy.upstream.links import parse_links
 from hfproxy.upstream.refs import FileRef, RepoRef
 from hfproxy.upstream.routes import classify
 
@@ -174,7 +173,7 @@ class Warmer:
         while following is not None:
             spoken, page = await self._say(following), following
             entries += _read(_TREE.validate_json, spoken.body, page)
-            following = next_page(spoken)
+            following = next_page(spoken.headers)
         return entries
 
     async def _say(self, target: str) -> Spoken:
@@ -204,16 +203,6 @@ def matches(path: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
         return any(fnmatchcase(path, pattern + "*" if pattern.endswith("/") else pattern) for pattern in patterns)
 
     return (not include or one_of(include)) and not one_of(exclude)
-
-
-def next_page(spoken: Spoken) -> str | None:
-    """The target of the next page of a list, if there is one."""
-    for name, value in spoken.headers:
-        if name.casefold() == "link":
-            for link in parse_links(value) or []:
-                if "next" in link.relations and link.address.startswith(BASE):
-                    return link.address.removeprefix(BASE)
-    return None
 
 
 @asynccontextmanager

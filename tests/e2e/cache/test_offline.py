@@ -31,7 +31,7 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-async def test_a_repository_that_the_command_warmed_is_downloaded_offline(client: Client, tmp_path: Path) -> None:
+async def test_what_was_warmed_is_downloaded_offline_here_and_elsewhere(client: Client, tmp_path: Path) -> None:
     wanted = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
     async with running_sandbox(SandboxConfig()) as sandbox:
         ref = RepoRef.parse(RepoType.MODEL, "acme/warm")
@@ -40,10 +40,24 @@ async def test_a_repository_that_the_command_warmed_is_downloaded_offline(client
         done = await asyncio.to_thread(hfproxy, "cache", "warm", "acme/warm", cwd=tmp_path, timeout_s=120, **settings)
         assert done.returncode == 0, done
         upstream = sandbox.url
-    async with gateway_for(upstream, tmp_path / "data", UPSTREAM__TOKEN=TOKEN, FILES__OFFLINE="true") as gateway:
+    bundle, there = tmp_path / "warm.tar", tmp_path / "there"
+    for command, root in (("export", tmp_path / "data"), ("import", there)):
+        words = ["acme/warm", "-o"] if command == "export" else []
+        settings = {"HF_TOKEN": TOKEN if command == "export" else "", "HFPROXY_STORAGE__ROOT": str(root)}
+        done = await asyncio.to_thread(hfproxy, "cache", command, *words, str(bundle), cwd=tmp_path, **settings)
+        assert done.returncode == 0, done
+    for root, token in ((tmp_path / "data", TOKEN), (there, "")):
+        await assert_downloads(client, upstream, root, token, wanted, tmp_path / f"home-{root.name}")
+
+
+async def assert_downloads(
+    client: Client, upstream: str, root: Path, token: str, wanted: dict[str, str], home: Path
+) -> None:
+    """An offline gateway on this storage gives the client the whole repository."""
+    async with gateway_for(upstream, root, UPSTREAM__TOKEN=token, FILES__OFFLINE="true") as gateway:
         env = {"HF_ENDPOINT": gateway.url, "HF_HUB_DISABLE_XET": "1"}
         for number, revision in enumerate(((), ("main",))):
-            env["HF_HOME"] = str(tmp_path / f"again-{number}")
+            env["HF_HOME"] = str(home / f"again-{number}")
             done = await client.run(client.python, "-c", SNAPSHOT, *revision, env=env)
             assert done.code == 0, done
             assert wanted.items() <= digests(Path(done.out.strip())).items()

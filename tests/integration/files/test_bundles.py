@@ -1,0 +1,219 @@
+"""Kept repositories are carried to where no Hub is; rights and hashes are carried with them."""
+
+import asyncio
+import io
+import json
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hfproxy.features.files.upkeep import verify
+from hfproxy.features.stocking.importing import BadBundle, BundleReader
+from hfproxy.sandbox.config import SandboxConfig
+from hfproxy.sandbox.server import running_sandbox
+from hfproxy.storage.blobs import Algorithm, BlobKey
+from hfproxy.storage.disk import disk_blobs
+from hfproxy.upstream.refs import RepoRef, RepoType
+from tests.support.command import environment, hfproxy
+from tests.support.gateway import Gateway, gateway_for
+
+ALICE, BOB = "hf_sandbox_alice", "hf_sandbox_bob"
+LARGE = bytes(range(256)) * 8192
+FILES = {"a.json": b"{}", "large.txt": LARGE, "empty": b""}
+NOWHERE = "http://127.0.0.1:9"
+
+
+async def command(*arguments: str, root: Path, stdin: bytes | None = None, **variables: str) -> Any:
+    settings = {"HFPROXY_STORAGE__ROOT": str(root), **variables}
+    if stdin is None:
+        return await asyncio.to_thread(lambda: hfproxy(*arguments, cwd=root.parent, timeout_s=120, **settings))
+    run = [sys.executable, "-m", "hfproxy", *arguments]
+    return await asyncio.to_thread(
+        lambda: subprocess.run(run, input=stdin, env=environment(**settings), capture_output=True, check=False)
+    )
+
+
+async def status(gateway: Gateway, path: str, token: str | None = None) -> tuple[int, bytes]:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with gateway.http.get(f"{gateway.url}/{path}", headers=headers) as answer:
+        return answer.status, await answer.read()
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of one public and one private repository."""
+    folder = tmp_path_factory.mktemp("bundle")
+
+    async def make() -> None:
+        async with running_sandbox(SandboxConfig()) as sandbox:
+            for name, visibility in (("open", "public"), ("secret", "private")):
+                ref = RepoRef.parse(RepoType.MODEL, f"alice/{name}")
+                sandbox.hub.create_repo(ref, by="alice", files=FILES, visibility=visibility)
+                settings = {"HF_ENDPOINT": sandbox.url, "HF_TOKEN": ALICE}
+                done = await command("cache", "warm", f"alice/{name}", root=folder / "data", **settings)
+                assert done.returncode == 0, done
+        names = ("alice/open", "alice/secret@main")
+        done = await command(
+            "cache", "export", *names, "-o", str(folder / "b.tar"), root=folder / "data", HF_TOKEN=ALICE
+        )
+        assert done.returncode == 0, done
+        assert "alice/open" in done.stderr
+        assert done.stderr.count("public") == done.stderr.count("restricted") == 1
+
+    asyncio.run(make())
+    return folder / "b.tar"
+
+
+async def test_what_was_public_is_everybodys_and_the_rest_the_gateways_own(bundle: Path, tmp_path: Path) -> None:
+    root = tmp_path / "there"
+    async with gateway_for(NOWHERE, root, UPSTREAM__TOKEN="", FILES__OFFLINE="true") as gateway:
+        assert (await status(gateway, "alice/open/resolve/main/large.txt"))[0] == 504
+        done = await command("cache", "import", str(bundle), "--pin", root=root)  # beside a gateway that runs
+        assert done.returncode == 0, done
+        for name in ("open", "secret"):
+            for path, content in FILES.items():
+                assert await status(gateway, f"alice/{name}/resolve/main/{path}") == (200, content)
+            assert (await status(gateway, f"api/models/alice/{name}/revision/main"))[0] == 200
+        assert await status(gateway, "alice/open/resolve/main/a.json", "hf_somebodys_own") == (200, b"{}")
+        assert (await status(gateway, "api/models/alice/open", "hf_somebodys_own"))[0] == 200
+        assert (await status(gateway, "alice/secret/resolve/main/a.json", "hf_somebodys_own"))[0] == 504
+        assert (await status(gateway, "api/models/alice/secret", "hf_somebodys_own"))[0] == 504
+    listed = json.loads((await command("cache", "list", "--json", root=root)).stdout)
+    assert [len(each["pinned"]) for each in listed] == [1, 1]
+    again = await command("cache", "import", "-", root=root, stdin=bundle.read_bytes())
+    assert again.returncode == 0, again
+
+
+async def test_a_gateway_that_reaches_the_hub_asks_it_about_what_was_brought_in(bundle: Path, tmp_path: Path) -> None:
+    assert (await command("cache", "import", str(bundle), root=tmp_path / "there")).returncode == 0
+    async with running_sandbox(SandboxConfig()) as sandbox:  # one that has no such repositories
+        async with gateway_for(sandbox.url, tmp_path / "there", UPSTREAM__TOKEN=BOB) as gateway:
+            for name in ("open", "secret"):
+                assert (await status(gateway, f"alice/{name}/resolve/main/a.json"))[0] == 404
+        upstream = sandbox.url
+    async with gateway_for(upstream, tmp_path / "there", UPSTREAM__TOKEN=BOB) as gateway:
+        # It is away now: what an operator brought in for offline gateways opens nothing.
+        assert (await status(gateway, "alice/secret/resolve/main/a.json"))[0] in {404, 502}
+
+
+def _rewritten(change: Callable[[tarfile.TarInfo, bytes], tuple[tarfile.TarInfo, bytes] | None], bundle: Path) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(bundle) as old, tarfile.open(fileobj=made, mode="w") as new:
+        for member in old:
+            file = old.extractfile(member)
+            assert file is not None
+            if (changed := change(member, file.read())) is not None:
+                new.addfile(changed[0], io.BytesIO(changed[1]))
+    return made.getvalue()
+
+
+def _damaged(member: tarfile.TarInfo, content: bytes) -> tuple[tarfile.TarInfo, bytes]:
+    return member, content[:-1] + b"?" if member.size == len(LARGE) else content
+
+
+def _small_damaged(member: tarfile.TarInfo, content: bytes) -> tuple[tarfile.TarInfo, bytes]:
+    return member, b"[]" if content == b"{}" else content
+
+
+def _left_out(member: tarfile.TarInfo, content: bytes) -> tuple[tarfile.TarInfo, bytes] | None:
+    return None if member.size == len(LARGE) else (member, content)
+
+
+def _climbing(member: tarfile.TarInfo, content: bytes) -> tuple[tarfile.TarInfo, bytes]:
+    if member.size == len(LARGE):
+        member.name = "../../../climbed"
+    return member, content
+
+
+def _linking(member: tarfile.TarInfo, content: bytes) -> tuple[tarfile.TarInfo, bytes]:
+    if member.size == len(LARGE):
+        member.type, member.linkname, member.size = tarfile.SYMTYPE, "/etc/passwd", 0
+    return member, content
+
+
+def _told(old: bytes, new: bytes) -> Callable[[tarfile.TarInfo, bytes], tuple[tarfile.TarInfo, bytes]]:
+    def change(member: tarfile.TarInfo, content: bytes) -> tuple[tarfile.TarInfo, bytes]:
+        if member.name == "manifest.json":
+            assert old in content
+            content = content.replace(old, new)
+            member.size = len(content)
+        return member, content
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (_damaged, "damaged"),
+        (_small_damaged, "damaged"),
+        (_left_out, "too early"),
+        (_climbing, "does not belong"),
+        (_linking, "not a plain file"),
+        (_told(b'"path":"a.json"', b'"path":"../a.json"'), "no bundle"),
+        (_told(b'"version":1', b'"version":2'), "no bundle"),
+        (_told(b'"repo":"alice/open"', b'"repo":"alice/../open"'), "no bundle"),
+    ],
+)
+async def test_a_bundle_that_is_not_what_it_says_keeps_nothing_wrong(
+    bundle: Path, tmp_path: Path, change: Callable[..., Any], word: str
+) -> None:
+    async with disk_blobs(tmp_path / "blobs") as blobs:
+        with pytest.raises(BadBundle, match=word):
+            await BundleReader(io.BytesIO(_rewritten(change, bundle))).copy_to(blobs, progressed=lambda _: None)
+        kept = [info async for info in blobs.list()]
+        assert all(info.complete for info in kept)
+        assert BlobKey.of(LARGE, Algorithm.GIT) not in {info.key for info in kept}
+        assert [right async for *_, right in verify(blobs) if right is False] == []
+
+
+@pytest.mark.parametrize("size_bytes", [0, 5, 700, 2_000_000])
+async def test_what_is_no_bundle_or_half_of_one_is_refused(bundle: Path, tmp_path: Path, size_bytes: int) -> None:
+    content = b"hello" if size_bytes == 5 else bundle.read_bytes()[:size_bytes]
+    async with disk_blobs(tmp_path / "blobs") as blobs:
+        with pytest.raises(BadBundle):
+            await BundleReader(io.BytesIO(content)).copy_to(blobs, progressed=lambda _: None)
+        assert all([info.complete async for info in blobs.list()])
+
+
+async def test_a_command_that_cannot_do_it_says_why_and_leaves_nothing(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.tar").write_bytes(_rewritten(_damaged, bundle))
+    done = await command("cache", "import", str(tmp_path / "bad.tar"), root=tmp_path / "there")
+    assert (done.returncode, "damaged" in done.stderr, "Traceback" in done.stderr) == (1, True, False), done
+    nothing = await command("cache", "export", "alice/open", "-o", str(tmp_path / "x.tar"), root=tmp_path / "there")
+    assert (nothing.returncode, list(tmp_path.glob("*x.tar*"))) == (1, []), nothing
+
+
+async def test_a_clients_cache_is_taken_in_and_its_bytes_are_not_fetched_again(tmp_path: Path) -> None:
+    folder = tmp_path / "home/hub/models--alice--open"
+    snapshot, blobs = folder / "snapshots" / ("1" * 40), folder / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    async with running_sandbox(SandboxConfig()) as sandbox:
+        ref = RepoRef.parse(RepoType.MODEL, "alice/open")
+        sandbox.hub.create_repo(ref, by="alice", files=FILES, visibility="private")
+        for path, content in FILES.items():
+            (blobs / BlobKey.of(content, Algorithm.GIT).digest).write_bytes(content)
+            (snapshot / path).symlink_to(blobs / BlobKey.of(content, Algorithm.GIT).digest)
+        # Without symbolic links, as on Windows, the client moves files to where their names tell no hash.
+        (snapshot / "a.json").unlink()
+        (blobs / BlobKey.of(b"{}", Algorithm.GIT).digest).rename(snapshot / "a.json")
+        (blobs / ("0" * 40)).write_bytes(b"not what it says")
+        (blobs / f"{'1' * 64}.incomplete").write_bytes(b"half")
+        done = await command("cache", "import", str(tmp_path / "home"), root=tmp_path / "data")
+        assert (done.returncode, "3 files taken in" in done.stdout, "0" * 40 in done.stderr) == (1, True, True), done
+        (blobs / ("0" * 40)).unlink()
+        done = await command("cache", "import", root=tmp_path / "data", HF_HUB_CACHE=str(tmp_path / "home/hub"))
+        assert (done.returncode, "0 files taken in, 3 were there" in done.stdout) == (0, True), done
+        async with gateway_for(sandbox.url, tmp_path / "data", UPSTREAM__TOKEN=ALICE) as gateway:
+            # What only some may see is nobody else's, wherever its bytes came from.
+            assert (await status(gateway, "alice/open/resolve/main/a.json", BOB))[0] == 404
+            before = len(list(sandbox.asked))
+            for path, content in FILES.items():
+                assert await status(gateway, f"alice/open/resolve/main/{path}") == (200, content)
+        assert {asked.method for asked in list(sandbox.asked)[before:]} == {"HEAD"}
