@@ -1,6 +1,5 @@
 """`hfproxy cache`: what is kept, looked at and looked after; a gateway may run meanwhile."""
 
-import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
@@ -9,12 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
-from pydantic import ByteSize, TypeAdapter, ValidationError
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-from rich.table import Table
 
 from hfproxy.cli.terminal import err, fail, out, read_settings
-from hfproxy.settings import Duration
 from hfproxy.starting import CannotStart
 
 if TYPE_CHECKING:
@@ -39,6 +34,8 @@ app = typer.Typer(help="Look at and look after the files that are kept.", no_arg
 
 
 def _size(text: str) -> int:
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
     try:
         return int(TypeAdapter(ByteSize).validate_python(text))
     except ValidationError:
@@ -60,6 +57,10 @@ def named(text: str, repo_type: str | None = None) -> "tuple[RepoRef, str | None
 
 
 def _time(text: str) -> timedelta:
+    from pydantic import TypeAdapter, ValidationError
+
+    from hfproxy.settings import Duration
+
     try:
         return TypeAdapter(Duration).validate_python(text)
     except ValidationError:
@@ -82,6 +83,8 @@ def stats(as_json: Json = False) -> None:
 @app.command("list")
 def list_repositories(as_json: Json = False) -> None:
     """List the repositories of which something is known, largest first."""
+    from rich.table import Table
+
     from hfproxy.features.files import upkeep
 
     found = with_store(lambda _, database: upkeep.repositories(database))
@@ -104,6 +107,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show the known files of one repository, and whether their bytes are kept."""
+    from rich.table import Table
+
     from hfproxy.features.files import upkeep
 
     found = with_store(lambda blobs, database: upkeep.files_of(repo.casefold(), database, blobs))
@@ -246,6 +251,8 @@ def verify() -> None:
 
 
 async def _verify(blobs: "BlobStore") -> list[str]:
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
     from hfproxy.features.files import upkeep
 
     total = (await upkeep.stats(blobs)).complete_bytes
@@ -262,6 +269,8 @@ async def _verify(blobs: "BlobStore") -> list[str]:
 
 def with_store(work: "Callable[[BlobStore, Database], Awaitable[T]]") -> T:
     """The outcome of some work on the store and the database that the settings name."""
+    import asyncio
+
     from hfproxy.storage.blobs import BlobProblem
     from hfproxy.storage.opening import open_database
     from hfproxy.storage.stores import kept_blobs
@@ -283,4 +292,6 @@ def with_store(work: "Callable[[BlobStore, Database], Awaitable[T]]") -> T:
 
 def human(size_bytes: int) -> str:
     """A size as people read it."""
+    from pydantic import ByteSize
+
     return ByteSize(size_bytes).human_readable(separator=" ")

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from hfproxy.certificates import BadCertificate
 from hfproxy.cli.terminal import fail, out
 
 
@@ -20,6 +19,7 @@ def certs(
     Run it again to renew the certificate or to add names: the authority stays. It never overwrites a file that it did
     not make.
     """
+    from hfproxy.certificates import BadCertificate
     from hfproxy.how_to_trust import how_to_trust
     from hfproxy.local_authority import NotOurs, make_certificate
 

@@ -5,10 +5,6 @@ import sys
 import typer
 
 from hfproxy.cli.terminal import out, read_settings, wrong_settings
-from hfproxy.logs import set_up_logging
-from hfproxy.sample_env import sample_env
-from hfproxy.settings_loading import knobs
-from hfproxy.settings_page import settings_page
 from hfproxy.starting import CannotStart
 
 app = typer.Typer(
@@ -22,6 +18,8 @@ def show(context: typer.Context) -> None:
     """Print the effective settings, secrets masked, and where each came from."""
     if context.invoked_subcommand is not None:
         return
+    from hfproxy.settings_loading import knobs
+
     loaded = read_settings()
     rows = [(knob.variable, loaded.shown(knob), loaded.origins.get(knob.variable, "default")) for knob in knobs()]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
@@ -35,6 +33,7 @@ def check() -> None:
     """Check names, values and the certificates they name; exit with 78 and a line for each mistake."""
     from hfproxy.downstream.tls import serving_certificate
     from hfproxy.features.policy.reading import BadPolicy, read_policy
+    from hfproxy.logs import set_up_logging
     from hfproxy.upstream.tls import hub_trust
 
     settings = read_settings().settings
@@ -58,10 +57,14 @@ def check() -> None:
 @app.command()
 def sample() -> None:
     """Print SAMPLE_ENV: every setting with its default and what it does."""
+    from hfproxy.sample_env import sample_env
+
     sys.stdout.write(sample_env())
 
 
 @app.command()
 def docs() -> None:
     """Print docs/settings.md: every setting as a page."""
+    from hfproxy.settings_page import settings_page
+
     sys.stdout.write(settings_page())

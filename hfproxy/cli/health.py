@@ -1,9 +1,5 @@
 """`hfproxy health`: whether the server of these settings lives; for containers and supervisors."""
 
-import ssl
-import urllib.error
-import urllib.request
-
 from hfproxy.cli.terminal import fail, out, read_settings
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared with, not listened on
@@ -14,6 +10,10 @@ def health() -> None:
 
     It is looked for where the settings say that it listens, on this machine.
     """
+    import ssl
+    import urllib.error
+    import urllib.request
+
     server = read_settings().settings.server
     host = _EVERYWHERE.get(server.host, f"[{server.host}]" if ":" in server.host else server.host)
     secure = server.tls and server.tls_certificate is not None

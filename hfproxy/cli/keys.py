@@ -1,6 +1,5 @@
 """`hfproxy keys`: gateway keys made, listed and revoked. A running gateway notices within a second."""
 
-import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
@@ -9,11 +8,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
-from pydantic import TypeAdapter, ValidationError
-from rich.table import Table
 
 from hfproxy.cli.terminal import err, fail, out, read_settings
-from hfproxy.settings import Duration
 from hfproxy.starting import CannotStart
 
 if TYPE_CHECKING:
@@ -38,6 +34,10 @@ class KeyRole(StrEnum):
 
 
 def _lifetime(text: str) -> timedelta:
+    from pydantic import TypeAdapter, ValidationError
+
+    from hfproxy.settings import Duration
+
     try:
         return TypeAdapter(Duration).validate_python(text)
     except ValidationError:
@@ -76,6 +76,8 @@ def list_keys(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Show every key that was ever made, without its secret."""
+    from rich.table import Table
+
     from hfproxy.features.access.service import utc_now
 
     keys, now = _with_keys(lambda keys: keys.list()), utc_now()
@@ -116,6 +118,8 @@ def _fields(key: "GatewayKey", state: str) -> dict[str, object]:
 
 def _with_keys(work: Callable[["KeyService"], Awaitable[T]]) -> T:
     """Does something with the keys of the configured database, or ends the command with the reason."""
+    import asyncio
+
     from hfproxy.errors import StorageUnavailable
     from hfproxy.features.access.service import KeyRefused, KeyService
     from hfproxy.features.access.store import KeyStore

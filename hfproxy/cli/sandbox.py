@@ -1,6 +1,5 @@
 """`hfproxy sandbox`: the built-in Hub on its own, for everybody who tests software against the Hub."""
 
-import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
@@ -52,6 +51,8 @@ def sandbox(
     Accounts: alice (tokens hf_sandbox_alice, …_read, …_fine, …_expired), bob (hf_sandbox_bob), organisation acme.
     """
     # Imported here so that `--help` and the small commands do not wait for a server.
+    import ssl
+
     import uvloop
 
     from hfproxy.first_screen import sandbox_screen

@@ -6,20 +6,24 @@ wrong. 69 and 78 are `EX_UNAVAILABLE` and `EX_CONFIG` of sysexits.
 
 import os
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 from rich.console import Console
 
-from hfproxy.settings_loading import BadSettings, LoadedSettings, load_settings
 from hfproxy.starting import EX_CONFIG
+
+if TYPE_CHECKING:
+    from hfproxy.settings_loading import LoadedSettings
 
 out = Console()
 err = Console(stderr=True)
 
 
-def read_settings(flags: dict[str, object] | None = None) -> LoadedSettings:
+def read_settings(flags: dict[str, object] | None = None) -> "LoadedSettings":
     """The settings of this command; wrong ones end it with a line for each. flags: None stands for «not given»."""
+    from hfproxy.settings_loading import BadSettings, load_settings
+
     given = {name: str(value) for name, value in (flags or {}).items() if value is not None}
     try:
         return load_settings(environ=os.environ, flags=given, certs=Path("certs"))

@@ -2,14 +2,13 @@
 
 import sys
 
-import structlog
-
 from hfproxy.cli.terminal import fail
 from hfproxy.starting import CannotStart
 
 
 def worker() -> None:
     """Be a worker; `hfproxy serve --workers` starts it."""
+    import structlog
     import uvloop
 
     from hfproxy.logs import set_up_logging
