@@ -3,17 +3,19 @@
 Used for both directions: the certificate we serve with, and the one we show to a Hub that asks for it.
 """
 
+from __future__ import annotations
+
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from typing import TYPE_CHECKING
 
 from hfproxy.starting import CannotStart
+
+if TYPE_CHECKING:  # imported by those who read a certificate: most servers have none, and it slows a start down
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
 
 class BadCertificate(CannotStart):
@@ -68,6 +70,8 @@ def certificate_files(certificate: Path | None, key: Path | None) -> Certificate
 
 def read_certificates(path: Path) -> list[x509.Certificate]:
     """All certificates of a PEM file, at least one. Raises BadCertificate."""
+    from cryptography import x509
+
     pem = _read(path)
     try:
         return x509.load_pem_x509_certificates(pem)
@@ -76,6 +80,9 @@ def read_certificates(path: Path) -> list[x509.Certificate]:
 
 
 def _read_key(path: Path) -> PrivateKeyTypes:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     pem = _read(path)
     try:
         return load_pem_private_key(pem, password=None)
@@ -95,4 +102,6 @@ def _read(path: Path) -> bytes:
 
 
 def _public(key: PublicKeyTypes) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

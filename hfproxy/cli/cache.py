@@ -159,6 +159,8 @@ def warm(
 
     What is there already is not fetched again: after an interruption it goes on where it was.
     """
+    import asyncio
+
     from hfproxy.errors import ProxyError
     from hfproxy.logs import set_up_logging
     from hfproxy.storage import pins
@@ -183,6 +185,8 @@ async def _warm(
     settings: "Settings", repo: "RepoRef", revision: str | None, include: list[str], exclude: list[str]
 ) -> list[str]:
     """What kept files from being kept, by a line for each."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
     from hfproxy.features.stocking.warming import warmer
     from hfproxy.server import hub_ready
 

@@ -1,5 +1,6 @@
 """`hfproxy serve`: the gateway, in the foreground."""
 
+import gc
 from typing import Annotated
 
 import typer
@@ -21,12 +22,14 @@ def serve(
     Settings come from the environment and from `.env` (SAMPLE_ENV lists them); the options here win over both. It runs
     until Ctrl-C or SIGTERM, and lets running requests finish; a second signal ends it at once.
     """
-    # Imported here so that `--help` and the small commands do not wait for a server.
+    # What is imported stays. To look through it for garbage again and again is a tenth of the start.
+    gc.disable()
     import uvloop
 
     from hfproxy.first_screen import gateway_screen
     from hfproxy.logs import set_up_logging
     from hfproxy.server import serve_until_stopped
+    from hfproxy.settings import Settings
     from hfproxy.workers import WorkerFailed, serve_with_workers
 
     flags: dict[str, object] = {
@@ -39,7 +42,13 @@ def serve(
     try:
         set_up_logging(settings.logging, secrets=settings.secrets())
         serve_all = serve_until_stopped if settings.server.workers == 1 else serve_with_workers
-        uvloop.run(serve_all(settings, announce=lambda url, ready: gateway_screen(err, url, settings, ready)))
+
+        def announce(url: str, ready: Settings) -> None:
+            gc.freeze()
+            gc.enable()
+            gateway_screen(err, url, settings, ready)
+
+        uvloop.run(serve_all(settings, announce=announce))
     except WorkerFailed as error:
         raise typer.Exit(error.exit_code) from None
     except CannotStart as error:

@@ -5,9 +5,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, or_, select, update
 
 from hfproxy.errors import StorageUnavailable
 from hfproxy.storage.blobs import BlobKey
@@ -21,6 +23,7 @@ ALL = ""
 """The revision that stands for a whole repository."""
 _LOOK_EVERY_S = 1.0
 _COUNT_AGAIN_S = 60.0
+_ALL_PINS = select(PINS).order_by(PINS.c.repo, PINS.c.revision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +41,19 @@ class Pin:
 async def pin(database: Database, repo: str, revision: str = ALL) -> None:
     """Pins it; what is pinned already stays so."""
     row = {"repo": repo, "revision": revision, "commit_hash": None, "pinned_at_s": time.time()}
-    async with database.writing() as connection:
-        await connection.execute(upsert(connection, PINS), [row])
+    await database.write(lambda connection: connection.execute(upsert(connection, PINS), [row]))
 
 
 async def unpin(database: Database, repo: str, revision: str = ALL) -> bool:
     """Lets eviction take it again; whether it was pinned."""
-    async with database.writing() as connection:
-        gone = await connection.execute(delete(PINS).where(PINS.c.repo == repo, PINS.c.revision == revision))
-        return gone.rowcount > 0
+    this = delete(PINS).where(PINS.c.repo == repo, PINS.c.revision == revision)
+    return await database.write(lambda connection: connection.execute(this).rowcount > 0)
 
 
 async def all_pins(database: Database) -> list[Pin]:
     """Every pin, by name."""
-    async with database.reading() as connection:
-        rows = await connection.execute(select(PINS).order_by(PINS.c.repo, PINS.c.revision))
-        return [Pin(row.repo, row.revision, row.commit_hash) for row in rows]
+    rows = await database.read(lambda connection: connection.execute(_ALL_PINS).all())
+    return [Pin(row.repo, row.revision, row.commit_hash) for row in rows]
 
 
 def _where_it_points() -> ColumnElement[str]:
@@ -79,9 +79,8 @@ def _etags() -> Select[tuple[str]]:
 
 async def pinned_keys(database: Database) -> frozenset[BlobKey]:
     """The blobs of all that is pinned, kept or not."""
-    async with database.reading() as connection:
-        etags = [row.etag for row in await connection.execute(_etags())]
-    return frozenset(key for etag in etags if (key := BlobKey.from_etag(etag)) is not None)
+    rows = await database.read(lambda connection: connection.execute(_etags()).all())
+    return frozenset(key for row in rows if (key := BlobKey.from_etag(row.etag)) is not None)
 
 
 class Pins:
@@ -140,16 +139,12 @@ class Pins:
             _where_it_points().is_not(None),
             func.coalesce(PINS.c.commit_hash, "") != _where_it_points(),
         )
-        async with self._database.reading() as connection:
-            rows = (
-                await connection.execute(
-                    select(PINS.c.repo, PINS.c.revision, _where_it_points().label("to")).where(moved)
-                )
-            ).all()
+        wanted = select(PINS.c.repo, PINS.c.revision, _where_it_points().label("to")).where(moved)
+        rows = await self._database.read(lambda connection: connection.execute(wanted).all())
         for row in rows:
-            async with self._database.writing(durable=False) as connection:
-                await connection.execute(
-                    update(PINS)
-                    .where(PINS.c.repo == row.repo, PINS.c.revision == row.revision)
-                    .values(commit_hash=row.to)
-                )
+            await self._database.write(partial(_note_move, row=row), durable=False)
+
+
+def _note_move(connection: Connection, row: Row[Any]) -> None:
+    this = update(PINS).where(PINS.c.repo == row.repo, PINS.c.revision == row.revision)
+    connection.execute(this.values(commit_hash=row.to))
