@@ -16,8 +16,9 @@ from hfproxy.starting import EX_CONFIG
 if TYPE_CHECKING:
     from hfproxy.settings_loading import LoadedSettings
 
-out = Console()
-err = Console(stderr=True)
+# Names that people gave are shown as they are: `:x:` is no picture.
+out = Console(emoji=False)
+err = Console(stderr=True, emoji=False)
 
 
 def read_settings(flags: dict[str, object] | None = None) -> "LoadedSettings":

@@ -7,7 +7,6 @@ from pathlib import Path
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Column, Connection, LargeBinary, String, Table, select
-from sqlalchemy.dialects import postgresql
 
 from hfproxy.storage.database import METADATA, Database
 
@@ -31,6 +30,8 @@ async def shared_key(database: Database, root: Path, purpose: str) -> bytes:
     """The same, for every process on every machine that shares a PostgreSQL; of those that share a folder, the same."""
     if not database.is_server:
         return derived_key(root, purpose)
+    # Only here: the dialect takes a while to import.
+    from sqlalchemy.dialects import postgresql
 
     def work(connection: Connection) -> bytes:
         made = {"name": _FILE, "value": secrets.token_bytes(_SIZE_BYTES)}
