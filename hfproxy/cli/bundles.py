@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from hfproxy.cli.cache import human, named, with_store
 from hfproxy.cli.terminal import err, fail, out, read_settings
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from hfproxy.storage.blobs import BlobStore
     from hfproxy.storage.database import Database
 
@@ -147,6 +148,8 @@ def _cache_of_this_user() -> Path:
     return Path(home).expanduser() / "hub"
 
 
-def _progress(what: str) -> Progress:
+def _progress(what: str) -> "Progress":
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
     columns = (TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     return Progress(*columns, console=err)
