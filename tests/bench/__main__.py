@@ -21,6 +21,8 @@ def bench(
     seconds: Annotated[
         float, typer.Option(min=0.2, help="Seconds of load for one figure in one round.")
     ] = Effort.seconds,
+    mib: Annotated[int, typer.Option(min=64, help="Size of a large file.")] = Effort.mib,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Length of the soak.")] = Effort.minutes,
     page: Annotated[Path, typer.Option(help="Page whose sections are replaced.")] = ROOT / "docs" / "performance.md",
     dry: Annotated[bool, typer.Option("--dry", help="Print only, keep nothing.")] = False,
 ) -> None:
@@ -32,7 +34,7 @@ def bench(
     if unknown := [name for name in suites or () if name not in SUITES]:
         raise typer.BadParameter(f"there is no suite {', '.join(unknown)}; --list tells which there are")
     for name in suites or SUITES:
-        report = SUITES[name](Effort(rounds, seconds))
+        report = SUITES[name](Effort(rounds, seconds, mib, minutes))
         print(report.section("images"))
         if not dry:
             put_into(page, report)

@@ -29,10 +29,12 @@ class SyntheticFile:
     seed: str
     size_bytes: int
 
-    @classmethod
-    def named(cls, name: str) -> "SyntheticFile | None":
+    @staticmethod
+    @cache
+    def named(name: str) -> "SyntheticFile | None":
+        """The file of this name; the same object each time, since its hash takes a second for each gigabyte."""
         match = _NAME.fullmatch(name)
-        return cls(match[1], int(match[2])) if match else None
+        return SyntheticFile(match[1], int(match[2])) if match else None
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""nginx where it is installed, in three roles: serving files, caching an upstream whole, caching it in slices."""
+"""nginx where it is installed: serving files, caching an upstream whole or in slices, in front of a gateway."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from tests.bench.processes import Server, wait_for_port
 from tests.support.waiting import free_port
 
-Role = Literal["files", "cache", "slices"]
+Role = Literal["files", "cache", "slices", "front"]
 
 _CONFIG = """
 daemon off;
@@ -53,6 +53,14 @@ _PROXY = """
 """
 _LOCATIONS: dict[Role, str] = {
     "files": "root {root};",
+    # Files that the gateway names by X-Accel-Redirect lie below {root}.
+    "front": """location / {
+      proxy_pass http://hub;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $http_host;
+    }
+    location /kept/ { internal; alias {root}/; }""",
     "cache": "location / {" + _PROXY + "      proxy_cache_key $uri;\n    }",
     "slices": "location / {"
     + "      slice 4m;"
@@ -67,7 +75,8 @@ def installed() -> bool:
 
 @contextmanager
 def nginx(role: Role, *, root: Path | None = None, upstream: str | None = None, workers: int = 1) -> Iterator[Server]:
-    """A running nginx. root: the folder of `files`. upstream: what the other two cache: a server without redirects."""
+    """A running nginx. root: the folder of `files` or `front`. upstream: what is cached, a server without redirects,
+    or the gateway."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         config = folder / "nginx.conf"

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from tests.bench.effort import Effort
 from tests.bench.reports import Report
 from tests.bench.suites.api import api_calls
+from tests.bench.suites.cold import capped, cold_large, fan_out, thrift
 from tests.bench.suites.connections import pooled_connections
+from tests.bench.suites.hot_large import hot_large
 from tests.bench.suites.hot_small import hot_small
 from tests.bench.suites.memory import memory
 from tests.bench.suites.policy import policy
@@ -15,6 +17,11 @@ SUITES: dict[str, Callable[[Effort], Report]] = {
     "api": api_calls,
     "connections": pooled_connections,
     "hot-small": hot_small,
+    "hot-large": hot_large,
+    "cold-large": cold_large,
+    "capped": capped,
+    "fan-out": fan_out,
+    "thrift": thrift,
     "memory": memory,
     "policy": policy,
     "starting": starting,
