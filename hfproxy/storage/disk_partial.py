@@ -43,7 +43,8 @@ class DiskPartial:
         self._room: set[int] = set()  # missing blocks that room is set aside for
         self._unsynced, self._synced_at = 0, monotonic()
         self._following: asyncio.Task[None] | None = None
-        self._syncing = self._verified = self._settled = self._closed = False
+        self._syncing: asyncio.Task[None] | None = None
+        self._verified = self._settled = self._closed = False
         space.settle(key, blocks.kept_bytes())
         space.occupy(key)
 
@@ -77,8 +78,7 @@ class DiskPartial:
         await self._followed()
         self._following = asyncio.create_task(self._threads.run(self._digest.follow, start, content))
         self._following.add_done_callback(lambda task: task.cancelled() or task.exception())
-        if self._unsynced >= _SYNC_EVERY_BYTES and monotonic() - self._synced_at >= _SYNC_EVERY_S and not self._syncing:
-            await self._sync()
+        await self._sync_sometimes()
 
     async def read(self, start: int, stop: int) -> bytes:
         return await self._threads.run(os.pread, self.fd, stop - start, start)
@@ -93,6 +93,7 @@ class DiskPartial:
 
     async def keep(self) -> None:
         assert self._verified, "keep wants verified bytes"
+        await self._synced()
         await self._threads.run(self._keep)
         self._settle(self.size_bytes)
 
@@ -107,6 +108,8 @@ class DiskPartial:
             return
         self._closed = True
         await self._followed()
+        if self._syncing is not None:
+            await asyncio.gather(self._syncing, return_exceptions=True)
         os.close(self._journal.fd)  # which gives up the lock
         os.close(self.fd)
         self._settle(self._blocks.kept_bytes())
@@ -143,12 +146,20 @@ class DiskPartial:
             written += os.pwrite(self.fd, view[written:], start + written)
         self._journal.add(self._blocks.ended_by(start, start + len(content)))
 
-    async def _sync(self) -> None:
-        self._syncing, self._unsynced, self._synced_at = True, 0, monotonic()
-        try:
-            await self._threads.run(self._sync_now, self._journal.records)
-        finally:
-            self._syncing = False
+    async def _sync_sometimes(self) -> None:
+        """Begins to bring the bytes to the disk, beside those that still come. Raises what the last time ended in."""
+        if self._unsynced < _SYNC_EVERY_BYTES or monotonic() - self._synced_at < _SYNC_EVERY_S:
+            return
+        if self._syncing is None or self._syncing.done():
+            await self._synced()
+            self._unsynced, self._synced_at = 0, monotonic()
+            self._syncing = asyncio.create_task(self._threads.run(self._sync_now, self._journal.records))
+
+    async def _synced(self) -> None:
+        """Waits until nothing is on its way to the disk. Raises BlobProblem: the system tells it once only."""
+        if self._syncing is not None:
+            await asyncio.wait([self._syncing])
+            self._syncing.result()
 
     def _sync_now(self, records: int) -> None:
         os.fdatasync(self.fd)

@@ -175,7 +175,7 @@ class Fill:
         grain = self.blob.block_size_bytes
         for lane in self._lanes.values():
             if not any(reader.position < lane.stop and lane.position < reader.stop for reader in self.readers):
-                lane.stop = min(lane.stop, -(-max(lane.position, lane.start + 1) // grain) * grain)
+                lane.stop = min(lane.stop, -(-max(lane.received, lane.start + 1) // grain) * grain)
 
     async def _begin_lanes(self) -> None:
         if self._whole:

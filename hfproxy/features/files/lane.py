@@ -2,21 +2,24 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 
 import structlog
 
 from hfproxy.errors import HubBroke, HubRefused, UpstreamError
+from hfproxy.features.files.behind import WriteBehind
 from hfproxy.features.files.patience import Patience
 from hfproxy.storage.blobs import PartialBlob
-from hfproxy.upstream.downloads import HubFiles, Way
+from hfproxy.upstream.downloads import FileBody, HubFiles, Way
 
 log = structlog.get_logger(__name__)
 
 
 class Lane:
-    """Fetches [position, stop) in order, and goes on at the missing byte where a connection breaks.
+    """Fetches [start, stop) in order, and goes on at the missing byte where a connection breaks.
 
-    `stop` may be lowered while it runs, to hand the rest to another lane; it stays at the end of a block.
+    `position` is how far it is written, `received` how far it has come. `stop` may be lowered while it runs, but not
+    below that, to hand the rest to another lane; it stays at the end of a block.
     """
 
     def __init__(
@@ -32,7 +35,7 @@ class Lane:
         buffer_bytes: int,
         progressed: Callable[[int], None],
     ) -> None:
-        self.start, self.position, self.stop = start, start, stop
+        self.start, self.position, self.received, self.stop = start, start, start, stop
         self._ways, self._etag, self._hub, self._blob = ways, etag, hub, blob
         self._patience, self._buffer, self._progressed = patience, buffer_bytes, progressed
 
@@ -59,18 +62,36 @@ class Lane:
 
     async def _fetch(self, way: Way) -> None:
         size = self._blob.size_bytes
-        async with self._hub.open(
-            way, self.position, self.stop, size_bytes=size, etag=self._etag, buffer_bytes=self._buffer
-        ) as body:
-            at = body.start
-            async for chunk in body.chunks():
+        self.received = self.position
+        behind = WriteBehind(self._blob, self.position, limit_bytes=2 * self._buffer, written=self._written)
+        try:
+            async with self._hub.open(
+                way, self.position, self.stop, size_bytes=size, etag=self._etag, buffer_bytes=self._buffer
+            ) as body:
+                try:
+                    await self._receive(body, behind)
+                except UpstreamError:
+                    await behind.drain()  # what came before it broke is not asked for again
+                    raise
+                await behind.drain()
+        finally:
+            await behind.stop()
+        if self.received < self.stop:
+            raise HubBroke("the file ended before it was whole", position=self.position)
+
+    async def _receive(self, body: FileBody, behind: WriteBehind) -> None:
+        at = body.start
+        async with aclosing(body.chunks()) as chunks:
+            async for chunk in chunks:
                 at += len(chunk)
                 # A server that ignores ranges begins at 0: what is there already is passed over.
-                wanted = chunk[max(0, self.position - (at - len(chunk))) : max(0, self.stop - (at - len(chunk)))]
+                wanted = chunk[max(0, self.received - (at - len(chunk))) : max(0, self.stop - (at - len(chunk)))]
                 if wanted:
-                    await self._blob.write(self.position, wanted)
-                    self.position += len(wanted)
-                    self._progressed(len(wanted))
-                if self.position >= self.stop:
+                    self.received += len(wanted)
+                    await behind.add(wanted)
+                if self.received >= self.stop:
                     return
-        raise HubBroke("the file ended before it was whole", position=self.position)
+
+    def _written(self, size_bytes: int) -> None:
+        self.position += size_bytes
+        self._progressed(size_bytes)

@@ -42,15 +42,13 @@ def cold_large(effort: Effort) -> Report:
             cells[_SLICES] = partial(_fresh_speed, hub, slices.url, effort.mib, from_cdn=True)
         results = interleaved(cells, rounds=min(effort.rounds, 3))
     speed = {name: middle(each, float) for name, each in results.items()}
-    nginx_too = (
-        f", {speed[_OURS] / speed[_SLICES]:.1f} × nginx's slice cache (to reach: more than 1)" if installed() else ""
-    )
+    against_nginx = f", {speed[_OURS] / speed[_SLICES]:.1f} × nginx's slice cache (more than 1)" if installed() else ""
     return Report(
         name="cold-large",
         title="A large file for the first time",
         method=f"A new file of {effort.mib} MiB each time, the Hub's double on loopback without a cap. hfproxy hashes, "
         "verifies and stores it meanwhile; the relay only hands it on.",
-        findings=[f"{speed[_OURS] / speed[_RELAY]:.2f} × the plain relay (to reach: 0.9){nginx_too}."],
+        findings=[f"{speed[_OURS] / speed[_RELAY]:.2f} × the plain relay (to reach: 0.9){against_nginx}."],
         tables=[
             Table(
                 ["", "MiB/s", "÷ plain relay"],
@@ -110,7 +108,7 @@ def fan_out(effort: Effort) -> Report:
         title=f"{_CLIENTS} clients, one file, for the first time",
         method=f"256 MiB over a line of {_LINE_BYTES_PER_S // _MIB} MiB/s in all.",
         findings=[
-            f"{sent / file.size_bytes:.2f} × the file came from the Hub (to reach: 1.00); the last of {_CLIENTS} clients "
+            f"{sent / file.size_bytes:.2f} × the file came from the Hub (to reach: 1.00); the last of {_CLIENTS} "
             f"was done after {slowest / alone.whole_s:.2f} × the time of one direct download (to reach: 1.1)."
         ],
         tables=[
@@ -156,11 +154,11 @@ def thrift(effort: Effort) -> Report:
     return Report(
         name="thrift",
         title="What is asked of the Hub",
-        method=f"1 MiB out of the middle of a cold file of {effort.mib} MiB; 256 MiB whose client is killed when half of "
-        "it has come, and asks again.",
+        method=f"1 MiB out of the middle of a cold file of {effort.mib} MiB; 256 MiB whose client is killed when "
+        "half of it has come, and asks again.",
         findings=[
-            f"{mib:.0f} MiB from the Hub for 1 MiB (to reach: 8); {times:.2f} × the file for a client that was killed at "
-            "half and came again (to reach: 1.00)."
+            f"{mib:.0f} MiB from the Hub for 1 MiB (to reach: 8); {times:.2f} × the file for a client that was killed "
+            "at half and came again (to reach: 1.00)."
         ],
         tables=[
             Table(
