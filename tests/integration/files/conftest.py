@@ -56,7 +56,7 @@ async def blobs(open_blobs: OpenBlobs) -> AsyncIterator[BlobStore]:
 
 @asynccontextmanager
 async def fills_between(
-    hub: FileHub, blobs: BlobStore, policy: FillPolicy | None = None, *, stall_timeout_s: float = 2
+    hub: FileHub, blobs: BlobStore, policy: FillPolicy | None = None, *, stall_timeout_s: float = 60
 ) -> AsyncIterator[Fills]:
     """Downloads from this Hub into this store."""
     async with hub_session(connect_timeout=timedelta(seconds=5)) as session:
