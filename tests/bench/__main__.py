@@ -23,6 +23,7 @@ def bench(
     ] = Effort.seconds,
     mib: Annotated[int, typer.Option(min=64, help="Size of a large file.")] = Effort.mib,
     minutes: Annotated[float, typer.Option(min=0.1, help="Length of the soak.")] = Effort.minutes,
+    quick: Annotated[bool, typer.Option("--quick", help="One short round of each, with smaller files.")] = False,
     page: Annotated[Path, typer.Option(help="Page whose sections are replaced.")] = ROOT / "docs" / "performance.md",
     dry: Annotated[bool, typer.Option("--dry", help="Print only, keep nothing.")] = False,
 ) -> None:
@@ -33,8 +34,9 @@ def bench(
         return
     if unknown := [name for name in suites or () if name not in SUITES]:
         raise typer.BadParameter(f"there is no suite {', '.join(unknown)}; --list tells which there are")
+    effort = Effort.least() if quick else Effort(rounds, seconds, mib, minutes)
     for name in suites or SUITES:
-        report = SUITES[name](Effort(rounds, seconds, mib, minutes))
+        report = SUITES[name](effort)
         print(report.section("images"))
         if not dry:
             put_into(page, report)

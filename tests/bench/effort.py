@@ -11,3 +11,8 @@ class Effort:
     seconds: float = 2.0
     mib: int = 1024
     minutes: float = 0.5
+
+    @classmethod
+    def least(cls) -> "Effort":
+        """What shows that everything runs, and little more."""
+        return cls(rounds=1, seconds=1.0, mib=256, minutes=0.2)

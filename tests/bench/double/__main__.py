@@ -62,6 +62,8 @@ class Double:
         if path == "/api/repos/create":
             await request.read()
             return await self._said("create", answers.CREATED)
+        if path == "/api/models-tags-by-type":
+            return await self._said("tags", answers.TAGS)
         if match := _RESOLVE.fullmatch(path):
             return await self._resolve(request, match[2])
         if match := _API.match(path):

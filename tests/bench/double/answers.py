@@ -41,6 +41,10 @@ CREATED = json.dumps(
     {"url": "https://huggingface.co/alice/bench", "name": "alice/bench", "id": "67cae56f9b4f4ee4713c83e7"}
 ).encode()
 
+TAGS = json.dumps(
+    {"library": [{"type": "library", "label": f"Library {number}", "id": f"lib-{number}"} for number in range(16)]}
+).encode()
+
 
 def files_of(repo_id: str) -> list[SyntheticFile]:
     """`bench/many-2000x4096` holds 2000 files of 4096 bytes; any other repository says it is empty."""

@@ -9,9 +9,13 @@ from tests.bench.suites.cold import capped, cold_large, fan_out, thrift
 from tests.bench.suites.connections import pooled_connections
 from tests.bench.suites.hot_large import hot_large
 from tests.bench.suites.hot_small import hot_small
+from tests.bench.suites.many_files import many_files
 from tests.bench.suites.memory import memory
 from tests.bench.suites.policy import policy
+from tests.bench.suites.relayed import relayed
+from tests.bench.suites.soak import soak
 from tests.bench.suites.starting import starting
+from tests.bench.suites.transfers import transfers
 
 SUITES: dict[str, Callable[[Effort], Report]] = {
     "api": api_calls,
@@ -22,6 +26,10 @@ SUITES: dict[str, Callable[[Effort], Report]] = {
     "capped": capped,
     "fan-out": fan_out,
     "thrift": thrift,
+    "relayed": relayed,
+    "many-files": many_files,
+    "transfers": transfers,
+    "soak": soak,
     "memory": memory,
     "policy": policy,
     "starting": starting,
