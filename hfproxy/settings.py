@@ -290,7 +290,7 @@ class AccessSettings(Group):
     )
     hub_tokens: bool = Field(True, description="Whether callers may send a Hub token and act as themselves")
     failed_attempts: int = Field(
-        20, ge=1, description="Wrong keys a minute from one address; any more are answered 429"
+        60, ge=1, description="Wrong keys a minute from one address; any more are answered 429"
     )
 
 

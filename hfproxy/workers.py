@@ -131,6 +131,8 @@ async def serve_with_workers(settings: Settings, *, announce: Callable[[str, Set
         for sock in (one for group in sockets for one in group):
             stack.callback(sock.close)
         workers = [_Worker(number, each, group, metrics) for number, group in enumerate(sockets, 1)]
+        if settings.policy.file is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _pass_on, workers, signal.SIGHUP)
         stop = asyncio.create_task(stop_signal(on_second=lambda: _kill(workers)), name="wait for the end")
         stack.push_async_callback(_end, workers, settings.server.shutdown_timeout.total_seconds())
         url, *_ = await _start_all(workers, stop)
@@ -187,6 +189,11 @@ async def _end(workers: list[_Worker], patience_s: float) -> None:
         if late:
             _kill(workers)
             await asyncio.wait(late)
+
+
+def _pass_on(workers: list[_Worker], signum: signal.Signals) -> None:
+    for worker in workers:
+        worker.signal(signum)
 
 
 def _kill(workers: list[_Worker]) -> None:

@@ -15,7 +15,6 @@ from hfproxy.sandbox.server import running_sandbox
 from hfproxy.storage.opening import open_database
 from tests.support.gateway import gateway_for
 
-ROOT = Path(__file__).parents[2]
 SECONDS = os.environ.get("HFPROXY_TEST_ATTACK_S", "60")
 
 
@@ -38,7 +37,6 @@ async def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
             "--generation-deterministic",
             "--no-color",
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks"},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )

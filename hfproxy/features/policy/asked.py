@@ -19,7 +19,7 @@ def asked_in(question: PolicyQuestion) -> tuple[Asked, RepoRef | None]:
     file: str | Unnamed = ANY if question.any_file else NONE
     if question.file is not None:
         file = canonical(question.file)
-    action = Action.LIST if question.repo is None and question.action is Action.READ else question.action
+    action = Action.LIST if not question.repo and question.action is Action.READ else question.action
     size_bytes = int(question.size) if question.size is not None else None
     licences = (question.licence.casefold(),) if question.licence is not None else None
     asked = Asked(
@@ -29,8 +29,8 @@ def asked_in(question: PolicyQuestion) -> tuple[Asked, RepoRef | None]:
 
 
 def subject_named(text: str | None) -> Subject:
-    """The repository of that name; none for none. Raises BadReference."""
-    if text is None:
+    """The repository of that name; none for none, which a query says as an empty word. Raises BadReference."""
+    if not text:
         return NO_REPO
     if text.startswith(BUCKETS):
         return Subject.bucket(text.removeprefix(BUCKETS))

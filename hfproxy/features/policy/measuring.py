@@ -5,11 +5,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 class PolicyMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._rules = Gauge("hfproxy_policy_rules", "Rules that hold", registry=registry)
+        self._rules = Gauge("hfproxy_policy_rules", "Rules that hold", registry=registry, multiprocess_mode="livemax")
         self._bad_file = Gauge(
             "hfproxy_policy_file_refused",
             "1 while the policy's file cannot be used and older rules hold",
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self._denials = Counter("hfproxy_policy_denials", "Calls that a rule denied", ["rule"], registry=registry)
         self._limited = Counter(

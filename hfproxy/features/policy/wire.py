@@ -1,12 +1,35 @@
 """The policy as it is asked for and answered."""
 
+import re
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import ByteSize, Field
+from pydantic import BeforeValidator, ByteSize, Field, WithJsonSchema
+from pydantic.config import JsonDict
 
 from hfproxy.downstream.endpoint import WireModel
-from hfproxy.features.policy.models import Action, RoleName
+from hfproxy.features.policy.models import BUCKETS, Action, RoleName
+from hfproxy.upstream import ref_schema
+
+_BUCKET: Final[JsonDict] = {"type": "string", "pattern": f"^{BUCKETS}", "maxLength": 200}  # its name is not looked at
+_EMPTY: Final[JsonDict] = {"type": "string", "maxLength": 0}
+_REPO: Final[JsonDict] = {"anyOf": [*ref_schema.PRINTED_REPO["anyOf"], _BUCKET, _EMPTY]}
+
+_SIZE: Final = r"^[0-9]{1,18}(\.[0-9]{1,6})?(([kKMGTPE]i?)?B|[kKMGTPE])?$"
+
+
+def _is_size(value: object) -> object:
+    """Passes what `_SIZE` says: pydantic reads more, but cannot say so in its schema."""
+    if isinstance(value, str) and not re.match(_SIZE, value, re.ASCII):
+        raise ValueError("must be a number of bytes, or a number with its unit, such as 5GiB")
+    return value
+
+
+Size = Annotated[
+    ByteSize,
+    BeforeValidator(_is_size),
+    WithJsonSchema({"type": "string", "pattern": _SIZE}),
+]
 
 
 class PolicyState(WireModel):
@@ -25,11 +48,14 @@ class PolicyQuestion(WireModel):
     role: RoleName = Field("reader", description="The caller's role")
     action: Action = Field(Action.READ, description="What the call does")
     repo: str | None = Field(
-        None, max_length=200, description="`owner/name`, or with a type first: `datasets/owner/name`, `buckets/…`"
+        None,
+        max_length=200,
+        description="`owner/name`, or with a type first: `datasets/owner/name`, `buckets/…`",
+        json_schema_extra=_REPO,
     )
     file: str | None = Field(None, max_length=1024, description="Path of the file that is read or written")
     any_file: bool = Field(False, description="Whether it is about files without saying which, as git and Xet are")
-    size: ByteSize | None = Field(None, description="Size of the file, such as 5GiB")
+    size: Size | None = Field(None, description="Size of the file in bytes, or with its unit: 5GiB, 1.5MB")
     licence: str | None = Field(None, max_length=100, description="The licence; the Hub is asked where it matters")
 
 

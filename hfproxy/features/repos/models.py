@@ -6,7 +6,8 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 
 from hfproxy.downstream.endpoint import WireModel, wrong_field
 from hfproxy.features.repos import schema
-from hfproxy.upstream.refs import BadReference, RepoRef, RepoType, check_name
+from hfproxy.upstream import ref_schema
+from hfproxy.upstream.refs import RepoRef, RepoType, check_name
 
 
 def _repo_type(value: object) -> object:
@@ -25,12 +26,23 @@ def _check_full_id(repo_id: str) -> str:
     return _check_repo_id(repo_id)
 
 
+def _not_zero(value: object) -> object:
+    """Python takes 0 for false; JSON does not."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError("must be 'auto', 'manual' or false")
+    return value
+
+
 def _is_whole(value: object) -> bool:
     return isinstance(value, float) and value.is_integer()
 
 
 def _named(repo_type: RepoType, name: str, organization: str | None) -> RepoRef:
-    return RepoRef.parse(repo_type, f"{organization}/{name}" if organization and "/" not in name else name)
+    if organization and "/" not in name:
+        # Each is a name of its own; whether both together are too long is for the Hub to say, since the API's
+        # description cannot say it.
+        return RepoRef(repo_type, organization, name)
+    return RepoRef.parse(repo_type, name)
 
 
 Type = Annotated[
@@ -51,7 +63,7 @@ RepoName = Annotated[
         max_length=96,
         examples=["demo", "acme/demo"],
         description="Name, or owner and name",
-        json_schema_extra=schema.REPO_NAME,
+        json_schema_extra=ref_schema.REPO_NAME,
     ),
 ]
 FullRepoName = Annotated[
@@ -62,18 +74,18 @@ FullRepoName = Annotated[
         max_length=96,
         examples=["acme/demo"],
         description="Owner and name",
-        json_schema_extra=schema.FULL_REPO_NAME,
+        json_schema_extra=ref_schema.FULL_REPO_NAME,
     ),
 ]
 Owner = Annotated[
     str,
     AfterValidator(lambda text: check_name(text, what="owner")),
-    Field(min_length=1, max_length=96, json_schema_extra=schema.OWNER),
+    Field(min_length=1, max_length=96, json_schema_extra=ref_schema.OWNER),
 ]
 # JSON knows no integers but those among its numbers: 3.0 is one.
 SleepTime = Annotated[int, Field(ge=-1), BeforeValidator(lambda value: int(value) if _is_whole(value) else value)]
 Visibility = Literal["public", "private", "protected"]
-Gate = Literal["auto", "manual", False]
+Gate = Annotated[Literal["auto", "manual", False], BeforeValidator(_not_zero)]
 
 
 _ONLY_SPACES_HAVE = ("sdk", "template", "hardware", "sleep_time_seconds", "secrets", "variables")
@@ -106,10 +118,6 @@ class NamedRepo(WireModel):
     def _has_one_owner(self) -> Self:
         if self.organization and "/" in self.name and self.name.partition("/")[0] != self.organization:
             raise wrong_field("organization", "is not the owner that 'name' says")
-        try:
-            _named(RepoType.MODEL, self.name, self.organization)
-        except BadReference as error:
-            raise wrong_field("name", f"{error}, with its owner") from None
         return self
 
 

@@ -1,20 +1,12 @@
 """What the validators of `models.py` check, said once more as JSON Schema, for the API's description.
 
-Programs that make requests out of the description, and those that attack it, then know what will be refused. One rule
-stays unsaid, since JSON Schema cannot add lengths: owner and name together have at most 96 characters.
+Programs that make requests out of the description, and those that attack it, then know what will be refused. JSON
+Schema cannot add lengths: that owner and name together have at most 96 characters is left to the Hub.
 """
 
 from typing import Any, Final
 
 Json = dict[str, Any]
-
-# Letters, digits and `_`; between them `-` and `.`, of which no two equal ones stand together (`upstream/refs.py`).
-_PART: Final = r"[A-Za-z0-9_]+(?:(?:-(?:\.-)*\.?|\.(?:-\.)*-?)[A-Za-z0-9_]+)*"
-_NO_DOT_GIT: Final[Json] = {"not": {"pattern": r"\.git(/|$)"}}
-
-OWNER: Final[Json] = {"pattern": f"^{_PART}$", **_NO_DOT_GIT}
-REPO_NAME: Final[Json] = {"pattern": f"^(?:{_PART}/)?{_PART}$", **_NO_DOT_GIT}
-FULL_REPO_NAME: Final[Json] = {"pattern": f"^{_PART}/{_PART}$", **_NO_DOT_GIT}
 
 _NOT_BOTH: Final[Json] = {
     "not": {

@@ -34,9 +34,9 @@ _KEPT_SETTINGS = (
 async def create(call: Call) -> web.StreamResponse:
     fields = await call.json()
     account = call.hub.rights.check_logged_in(call.caller)
-    ref = _new_ref(fields.get("type"), fields.get("organization") or account.name, fields.get("name"))
-    owner = call.hub.rights.check_namespace(call.caller, ref.namespace or "", ref.repo_type.value)
-    ref = RepoRef(ref.repo_type, owner.name, ref.name)
+    namespace = str(fields.get("organization") or account.name)
+    owner = call.hub.rights.check_namespace(call.caller, namespace, _type(fields.get("type")).value)
+    ref = _new_ref(fields.get("type"), owner.name, fields.get("name"))
     if call.hub.repos.find(ref.repo_type, ref.repo_id):
         raise Conflict(f"You already created this {ref.repo_type.value} repo", url=f"{call.base_url}/{ref}")
     repo = call.hub.create_repo(

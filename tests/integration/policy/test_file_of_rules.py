@@ -67,15 +67,17 @@ async def test_a_gateway_does_not_start_with_rules_that_it_cannot_read(tmp_path:
             pass
 
 
-async def test_a_hangup_signal_reads_the_file_and_ends_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_hangup_signal_reads_the_file_and_ends_nothing(tmp_path: Path, workers: str) -> None:
     file = tmp_path / "rules.toml"
     file.write_text(RULES)
     variables = {"HFPROXY_POLICY__FILE": str(file), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    variables["HFPROXY_SERVER__WORKERS"] = workers
     async with serving(tmp_path / "served", **variables) as running:
         os.kill(running.pid, signal.SIGHUP)
         async with asyncio.timeout(60):
             while True:
-                if [event["event"] for event in running.events()].count("policy.loaded") == 2:
+                if [event["event"] for event in running.events()].count("policy.loaded") == 2 * int(workers):
                     break
                 await asyncio.sleep(0.05)
         assert await running.end() == 0
