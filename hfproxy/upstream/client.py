@@ -26,6 +26,8 @@ from hfproxy.upstream.faults import network_faults, refusal
 from hfproxy.upstream.headers import TRACE_ID
 from hfproxy.upstream.once import never_write_twice
 from hfproxy.upstream.proxy import HubProxy
+from hfproxy.upstream.redirects import led_to
+from hfproxy.upstream.soundness import only_sound_answers
 from hfproxy.upstream.streaming import StreamedAnswer, open_stream
 
 USER_AGENT = f"hfproxy/{__version__}; aiohttp/{aiohttp.__version__}"
@@ -245,11 +247,7 @@ class HubClient:
         return headers
 
     def _next_hop(self, method: str, url: URL, answer: HubAnswer) -> URL:
-        try:
-            # A name and password in it would be sent in place of the token, or beside it.
-            target = url.join(URL(answer.headers.get("Location", ""), encoded=True)).with_user(None)
-        except ValueError:
-            raise HubMisspoke("a redirect to nowhere", asked=answer.asked) from None
+        target = led_to(url, answer.headers.get("Location", ""), answer.asked)
         if target.origin() != self.origin:
             raise HubMisspoke(f"a redirect to another host ({target.host})", asked=answer.asked)
         if method not in _READS and answer.status not in _METHOD_KEEPING_REDIRECTS:
@@ -288,7 +286,7 @@ async def hub_session(
     async with aiohttp.ClientSession(
         connector=_HubConnector(proxy, tls),
         cookie_jar=aiohttp.DummyCookieJar(),
-        middlewares=(never_write_twice,),
+        middlewares=(only_sound_answers, never_write_twice),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout.total_seconds()),
         max_line_size=64 * 1024,
         max_field_size=64 * 1024,

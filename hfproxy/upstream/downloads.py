@@ -18,7 +18,8 @@ from hfproxy.facts import count_upstream_call, request_id
 from hfproxy.upstream.addresses import HubAddresses
 from hfproxy.upstream.credentials import Credential
 from hfproxy.upstream.faults import network_faults, refusal
-from hfproxy.upstream.headers import LINKED_ETAG, LINKED_SIZE, REPO_COMMIT, TRACE_ID, normalise_etag
+from hfproxy.upstream.headers import LINKED_ETAG, LINKED_SIZE, REPO_COMMIT, TRACE_ID, normalise_etag, whole_number
+from hfproxy.upstream.redirects import led_to
 from hfproxy.upstream.refs import FileRef
 from hfproxy.upstream.routes import Kind, Right, Route
 from hfproxy.upstream.unsaid import lacks_repo_code
@@ -28,7 +29,7 @@ _MAX_REFUSAL_BYTES = 64 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # A signed address that ran out says one of these (403 CloudFront and S3, the rest others): ask the Hub for a new one.
 _EXPIRED = frozenset({401, 403, 404, 410})
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _UNNAMED_TYPE = "application/octet-stream"
 _SHA256_DIGITS = 64
 
@@ -206,7 +207,7 @@ class HubFiles:
             raise HubMisspoke("a redirect without an address", asked=asked)
         if (path := self._addresses.path_of(location)) is not None:
             return URL(self._endpoint + path, encoded=True)
-        target = url.join(URL(location, encoded=True))
+        target = led_to(url, location, asked)
         if not target.host or (target.scheme != "https" and self._origin.scheme == "https"):
             raise HubMisspoke(f"a redirect to {target.scheme}://{target.host}", asked=asked)
         return target
@@ -246,18 +247,18 @@ def _refused(response: aiohttp.ClientResponse, body: bytes, asked: str, way: Way
 def _facts(status: int, headers: Mapping[str, str], commit_hash: str | None, asked: str) -> FileFacts:
     """What the last answer says; a redirect off the Hub speaks of the file in `X-Linked-*` only (contract 4.2 B)."""
     linked_etag, linked_size = headers.get(LINKED_ETAG), headers.get(LINKED_SIZE)
-    etag, size = linked_etag or headers.get("ETag"), linked_size or headers.get("Content-Length")
+    etag, size = linked_etag or headers.get("ETag"), whole_number(linked_size or headers.get("Content-Length"))
     redirected = status in _REDIRECTS
     if redirected:
-        etag, size = linked_etag, linked_size
-    if commit_hash is None or etag is None or size is None or not size.isdecimal() or status not in {200, *_REDIRECTS}:
+        etag, size = linked_etag, whole_number(linked_size)
+    if commit_hash is None or etag is None or size is None or status not in {200, *_REDIRECTS}:
         # A login page or a captive portal says 200 too (contract 9.18).
         raise HubMisspoke(f"an answer {status} that does not describe a file", asked=asked)
     etag = normalise_etag(etag)
     return FileFacts(
         commit_hash=commit_hash,
         etag=etag,
-        size_bytes=int(size),
+        size_bytes=size,
         is_lfs=linked_etag is not None and len(etag) == _SHA256_DIGITS,
         content_type=_UNNAMED_TYPE if redirected else headers.get("Content-Type", _UNNAMED_TYPE),
         content_disposition=headers.get("Content-Disposition"),

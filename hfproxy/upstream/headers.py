@@ -1,6 +1,8 @@
 """Headers of the Hub's protocol and of HTTP's own, as names and small pure functions."""
 
+import re
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 REPO_COMMIT = "X-Repo-Commit"
 LINKED_ETAG = "X-Linked-ETag"
@@ -38,6 +40,15 @@ TOLD_ON_ERRORS = (
     RATE_LIMIT_POLICY,
     "Retry-After",
 )
+
+
+# More digits than any size or time has are nonsense, and cost Python more than they are worth.
+_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+
+
+def whole_number(text: str | None) -> int | None:
+    """A size or a number of seconds; None for what is none."""
+    return int(text) if text is not None and _WHOLE_NUMBER.fullmatch(text) else None
 
 
 def normalise_etag(etag: str) -> str:

@@ -4,13 +4,13 @@ Contract 6.4 and 5.5, and the LFS batch API (git-lfs, docs/api/batch.md). Three 
 `href` of each action, part addresses under numbers inside the upload's `header`, and for Xet a token route.
 """
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from hfproxy.upstream.addresses import HubAddresses
+from hfproxy.upstream.documents import print_document, read_document
 
 XET_TRANSFER = "xet"
 _OID = re.compile(r"[0-9a-f]{64}")
@@ -45,14 +45,14 @@ class Target:
 def without_xet(question: bytes) -> bytes:
     """The batch question without the offer to use Xet, so that the Hub answers with plain transfers."""
     try:
-        document = json.loads(question)
+        document = read_document(question)
         transfers = document["transfers"]
         if XET_TRANSFER not in transfers:
             return question
         document["transfers"] = [transfer for transfer in transfers if transfer != XET_TRANSFER]
     except (ValueError, KeyError, TypeError):
         return question
-    return json.dumps(document).encode()
+    return print_document(document)
 
 
 def rewrite_batch(document: Any, *, base: str, addresses: HubAddresses, ticket: Callable[[Target], str]) -> bool:

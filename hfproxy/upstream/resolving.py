@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from hfproxy.upstream.headers import LINKED_ETAG, LINKED_SIZE, REPO_COMMIT, normalise_etag
+from hfproxy.upstream.headers import LINKED_ETAG, LINKED_SIZE, REPO_COMMIT, normalise_etag, whole_number
 
 MAX_HOPS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -51,12 +51,12 @@ def whole_answer(metadata: CIMultiDict[str], last: CIMultiDictProxy[str]) -> CIM
 
 def head_without_asking(metadata: CIMultiDict[str]) -> CIMultiDict[str] | None:
     """The answer to a HEAD of a file whose bytes lie elsewhere, if the redirect says all of it; else None."""
-    size, etag = metadata.get(LINKED_SIZE, ""), metadata.get(LINKED_ETAG)
-    if not size.isdecimal() or etag is None:
+    size, etag = whole_number(metadata.get(LINKED_SIZE)), metadata.get(LINKED_ETAG)
+    if size is None or etag is None:
         return None
     headers = CIMultiDict(metadata)
     headers["ETag"] = f'"{normalise_etag(etag)}"'
-    headers["Content-Length"] = size
+    headers["Content-Length"] = str(size)
     headers["Accept-Ranges"] = "bytes"
     headers["Content-Type"] = "application/octet-stream"
     return headers

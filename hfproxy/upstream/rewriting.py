@@ -4,14 +4,14 @@ By field, on the routes that are known to carry it (contract 9.6): the words of 
 `shareUrl` and addresses inside files stay as they are. A body in which nothing changes keeps its bytes.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from hfproxy.upstream.addresses import HubAddresses, is_absolute
-from hfproxy.upstream.headers import LINKED_SIZE, XET_FILEINFO_TYPE, XET_HEADERS, told_to_the_caller
+from hfproxy.upstream.documents import print_document, read_document
+from hfproxy.upstream.headers import LINKED_SIZE, XET_FILEINFO_TYPE, XET_HEADERS, told_to_the_caller, whole_number
 from hfproxy.upstream.lfs import Target, rewrite_batch
 from hfproxy.upstream.links import parse_links, print_links
 from hfproxy.upstream.routes import SAFE_METHODS, Kind, Route
@@ -95,7 +95,7 @@ class Rewriting:
         if route.kind in _WITH_XET_HASHES and route.bucket is None:
             return without_xet_hashes(body)
         try:
-            document = json.loads(body)
+            document = read_document(body)
         except ValueError:
             return body
         if route.kind is Kind.LFS_BATCH:
@@ -103,7 +103,7 @@ class Rewriting:
         else:
             fields = ("refreshUrl",) if fileinfo else _URL_FIELDS.get(route.kind, ())
             changed = self._move_fields(document, fields)
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() if changed else body
+        return print_document(document) if changed else body
 
     def _move_fields(self, document: Any, names: Iterable[str]) -> bool:
         changed = False
@@ -121,8 +121,8 @@ class Rewriting:
         """
         if route.kind not in {Kind.RESOLVE, Kind.RESOLVE_CACHE} or route.bucket is not None:
             return False
-        size = next((value for name, value in headers if name.casefold() == LINKED_SIZE.casefold()), "0")
-        return not (size.isdecimal() and int(size) > MAX_HTTP_DOWNLOAD_SIZE)
+        size = next((value for name, value in headers if name.casefold() == LINKED_SIZE.casefold()), None)
+        return (whole_number(size) or 0) <= MAX_HTTP_DOWNLOAD_SIZE
 
 
 def changes_body(method: str, route: Route) -> bool:

@@ -5,13 +5,13 @@ The one place that reads Hub paths we do not serve ourselves. A path is split fi
 here is who may send it; what is sent upstream are the bytes that came, never this reading of them.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum, auto
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+from hfproxy.upstream.documents import read_document
 from hfproxy.upstream.refs import BadReference, RepoRef, RepoType
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -287,7 +287,7 @@ def _right(method: str, route: Route, parts: Sequence[str]) -> Right:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(body)
+        document = read_document(body)
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}

@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 
 from hfproxy.errors import HubFailed, HubMisspoke, HubRefused, UpstreamError
+from hfproxy.upstream.headers import whole_number
 
 _TOO_MANY_REQUESTS = 429
 _REQUEST_TIMEOUT = 408
@@ -23,8 +24,8 @@ class Patience:
         """Seconds to wait after so many failures in a row; None: do not try again."""
         if failures >= self.tries or not _may_pass(error):
             return None
-        if (asked := error.headers.get("Retry-After", "")).isdecimal():
-            return float(asked) if float(asked) <= self.longest_wait_s else None
+        if (asked := whole_number(error.headers.get("Retry-After"))) is not None:
+            return float(asked) if asked <= self.longest_wait_s else None
         # Spread out, so that many downloads that broke together do not come back together.
         doubled: float = self.first_wait_s * 2.0 ** (failures - 1)
         return min(doubled, self.longest_wait_s) * random.uniform(0.8, 1.2)  # noqa: S311

@@ -45,6 +45,7 @@ from hfproxy.features.policy.taking import transfer
 from hfproxy.features.policy.withholding import WARNING
 from hfproxy.keys import ACTING, HUB, SETTINGS
 from hfproxy.upstream.coding import identity
+from hfproxy.upstream.headers import whole_number
 from hfproxy.upstream.lfs import without_xet
 from hfproxy.upstream.refs import BadReference
 from hfproxy.upstream.routes import SAFE_METHODS, TOLD_BY_BODY, Kind, Right, Route, UnsafePath, classify
@@ -264,5 +265,5 @@ def _note_end(request: web.Request, response: web.StreamResponse) -> None:
 
 
 def _is_small(answer: Answer) -> bool:
-    length = answer.headers.get("Content-Length", "")
-    return length.isdecimal() and int(length) <= _SMALL_BODY and answer.status not in {204, 304}
+    length = whole_number(answer.headers.get("Content-Length"))
+    return length is not None and length <= _SMALL_BODY and answer.status not in {204, 304}

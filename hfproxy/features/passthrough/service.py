@@ -20,6 +20,7 @@ from hfproxy.upstream.coding import identity
 from hfproxy.upstream.credentials import NOBODY
 from hfproxy.upstream.headers import ERROR_CODE, asked_of_the_hub
 from hfproxy.upstream.lfs import Target
+from hfproxy.upstream.redirects import led_to
 from hfproxy.upstream.resolving import (
     MAX_HOPS,
     REDIRECTS,
@@ -92,7 +93,7 @@ class RelayService:
         ) as streamed:
             told = CIMultiDict(rewriting.headers(question.route, streamed.headers.items()))
             if "Location" in told:
-                moved = str(url.join(URL(streamed.headers["Location"], encoded=True)))
+                moved = str(led_to(url, streamed.headers["Location"], streamed.asked))
                 told["Location"] = rewriting.ticket(
                     replace(target, address=moved, authorization=None, oid=None, size_bytes=None)
                 )
@@ -168,7 +169,7 @@ class RelayService:
     def _next_hop(self, url: URL, location: str, asked: str) -> URL:
         if (path := self._addresses.path_of(location)) is not None:
             return self._hub.address(path)
-        target = url.join(URL(location, encoded=True)).with_user(None)
+        target = led_to(url, location, asked)
         if not target.host or (target.scheme != "https" and self._hub.origin.scheme == "https"):
             raise HubMisspoke(f"a redirect to {target.scheme}://{target.host}", asked=asked)
         return target

@@ -1,7 +1,6 @@
 """What an upload says that it brings: judged before a byte of it goes to the Hub."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import IO, Any, NamedTuple
 from hfproxy.errors import BodyTooLarge
 from hfproxy.features.policy.matching import ANY, Unnamed
 from hfproxy.features.policy.roads import canonical
+from hfproxy.upstream.documents import read_document
 
 MOST_BYTES = 8 * 1024**3
 _LONGEST_LINE = 256 * 1024**2
@@ -109,7 +109,7 @@ def _brought(value: dict[str, Any], size: object) -> Brought:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        document = read_document(body)
+    except ValueError:
         return {}
     return document if isinstance(document, dict) else {}

@@ -1,6 +1,5 @@
 """What the Hub says of a repository that rules ask for: the name it goes by now, and its licence."""
 
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -9,6 +8,7 @@ from typing import Any, Protocol
 
 from hfproxy.errors import HubMisspoke
 from hfproxy.upstream.credentials import Credential
+from hfproxy.upstream.documents import read_document
 from hfproxy.upstream.refs import RepoRef
 
 _REMEMBERED_S = 300.0
@@ -66,7 +66,7 @@ class AskedRepos:
 def facts_in(body: bytes, ref: RepoRef) -> RepoFacts:
     """The facts in a repository info (contract 3.2). Raises HubMisspoke."""
     try:
-        said = json.loads(body)
+        said = read_document(body)
     except ValueError:
         said = None
     if not isinstance(said, dict) or not isinstance(said.get("id"), str):

@@ -3,11 +3,11 @@
 Without it `snapshot_download` would break off at the first file that is denied. The caller is told how many there are.
 """
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hfproxy.upstream.documents import print_document, read_document
 from hfproxy.upstream.routes import Kind
 
 # `huggingface_hub` prints it once for each topic (`utils/_http.py`, `_warn_on_warning_headers`).
@@ -32,7 +32,7 @@ class Told:
 async def without_withheld(kind: Kind, body: bytes, withholds: Withholds) -> Told:
     """The body of a tree, of paths-info or of repository info; the very same bytes where nothing is withheld."""
     try:
-        document = json.loads(body)
+        document = read_document(body)
     except ValueError:
         return Told(body)
     if kind is Kind.INFO:
@@ -45,7 +45,7 @@ async def without_withheld(kind: Kind, body: bytes, withholds: Withholds) -> Tol
         kept = document = await _kept(entries, "path", withholds) if isinstance(entries, list) else entries
     if not isinstance(entries, list) or not isinstance(kept, list) or len(kept) == len(entries):
         return Told(body)
-    return Told(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(), len(entries) - len(kept))
+    return Told(print_document(document), len(entries) - len(kept))
 
 
 async def _kept(entries: list[Any], name: str, withholds: Withholds) -> list[Any]:
