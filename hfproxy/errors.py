@@ -10,6 +10,7 @@
     │   ├── RangeNotSatisfiable 416  the file ends before the bytes that were asked for
     │   ├── BodyTooLarge            413
     │   ├── CodingNotTaken          415  a compressed body where none is taken
+    │   ├── ExpectationFailed       417  an `Expect` header that nobody knows
     │   ├── HeadTooLarge            431  a line of the head is too long, or there are too many
     │   ├── CallerUnknown           401  no key, or one that we do not accept
     │   ├── CallerNotAllowed        403  a known caller without the right to do this
@@ -139,6 +140,14 @@ class CodingNotTaken(RequestRefused):
 
     def __init__(self, detail: str | None = None, **facts: object) -> None:
         super().__init__(detail, headers={"Accept-Encoding": "identity"}, **facts)
+
+
+class ExpectationFailed(RequestRefused):
+    """The `Expect` header wants something other than to be told that the body may come."""
+
+    status = 417
+    code = "ExpectationFailed"
+    title = "Nobody here does what is expected"
 
 
 class HeadTooLarge(RequestRefused):

@@ -72,6 +72,8 @@ class Running:
         wait_s = self.app[SETTINGS].server.drain_for.total_seconds()
         if wait_s > 0:
             self.app[CHECKS]["stopping"] = _stopping
+            if QUICK_LANE in self.app:
+                self.app[QUICK_LANE].answers = ()  # its connections stay open
             log.info("server.draining", wait_s=wait_s)
             await asyncio.sleep(wait_s)
 
@@ -83,6 +85,7 @@ async def _stopping() -> None:
 async def _close_while_draining(request: web.Request, response: web.StreamResponse) -> None:
     if "stopping" in request.app[CHECKS]:
         response.force_close()
+        response.headers["Connection"] = "close"  # aiohttp has written its headers by now
 
 
 def listening_sockets(server: ServerSettings, *, shared: bool = False) -> list[socket.socket]:

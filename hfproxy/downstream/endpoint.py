@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError, from_json
 
 from hfproxy.downstream.access import CALLER, Role, require
+from hfproxy.downstream.expecting import say_continue
 from hfproxy.errors import BadFields, BadRequest, BodyStalled, BodyTooLarge, CodingNotTaken, ProxyError
 from hfproxy.keys import SETTINGS
 
@@ -138,9 +139,9 @@ def add_endpoints(app: web.Application, routes: web.RouteTableDef) -> None:
         assert isinstance(route, web.RouteDef)
         paths = [route.path] if route.path.endswith("/") else [route.path, f"{route.path}/"]
         for path in paths:
-            app.router.add_route(route.method, path, route.handler)
+            app.router.add_route(route.method, path, route.handler, expect_handler=say_continue)
             if route.method == "GET":
-                app.router.add_route("HEAD", path, route.handler)
+                app.router.add_route("HEAD", path, route.handler, expect_handler=say_continue)
 
 
 def json_answer(model: BaseModel, *, status: int = 200) -> web.Response:

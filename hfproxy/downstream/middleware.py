@@ -113,7 +113,12 @@ def _tell(
         caller=caller.name if caller is not None else None,
         facts=facts,
     )
-    log.info("request.finished", **{**fields, "duration_s": rounded(duration_s), "bytes_sent": bytes_sent})
+    fields |= {"duration_s": rounded(duration_s), "bytes_sent": bytes_sent}
+    if status < 400 and (operation := operation_of(request)) is not None and operation.always:
+        # Asked every few seconds for ever: that all is well is in nobody's way only when it is not said.
+        log.debug("request.finished", **fields)
+    else:
+        log.info("request.finished", **fields)
 
 
 def finished_fields(

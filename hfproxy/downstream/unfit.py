@@ -6,7 +6,8 @@ from typing import Final
 from aiohttp import HttpVersion10, web
 from aiohttp.typedefs import Handler
 
-from hfproxy.errors import BadRequest, MethodNotAllowed
+from hfproxy.downstream.expecting import CONTINUE
+from hfproxy.errors import BadRequest, ExpectationFailed, MethodNotAllowed
 
 # RFC 9110 sections 9.3.6 and 9.3.8: a tunnel is not what we are, and an echo would show a caller the token that the
 # gateway adds on the way.
@@ -23,7 +24,7 @@ def can_be_a_host(host: str) -> bool:
 
 @web.middleware
 async def refuse_unfit(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Lets a request pass unless it is a tunnel, an echo, older than HTTP/1.0, or for a host that cannot be one."""
+    """Lets a request pass unless it is a tunnel, an echo, too old, for no host, or expects what nobody does."""
     if request.version < HttpVersion10:
         raise BadRequest("this needs HTTP/1.0 or newer")
     if request.method in _NEVER:
@@ -31,4 +32,7 @@ async def refuse_unfit(request: web.Request, handler: Handler) -> web.StreamResp
     if not can_be_a_host(request.headers.get("Host", "")):
         # RFC 9112 section 3.2.
         raise BadRequest("the Host header does not name a host")
+    if request.headers.get("Expect", CONTINUE).lower() not in {CONTINUE, ""}:
+        # RFC 9110 section 10.1.1.
+        raise ExpectationFailed(f"only {CONTINUE} may be expected")
     return await handler(request)

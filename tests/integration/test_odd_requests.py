@@ -115,6 +115,9 @@ REFUSED = {
     "broken encoding of a name": (b"DELETE /api/repo?type=model&name=%zz%2 HTTP/1.1\r\nHost: localhost\r\n\r\n", 422),
     "half a surrogate": (post(b"Content-Length: 34", body=rb'{"type": "model", "name": "\ud800"}'[:34]), 400),
     "an expectation nobody has": (post(b"Expect: cake", b"Content-Length: 2", body=b"{}"), 417),
+    "the same of a relay": (get(b"Expect: cake", target=b"/api/models"), 417),
+    "the same of a file": (get(b"Expect: cake", target=b"/alice/odd/resolve/main/a"), 417),
+    "the same of a page": (get(b"Expect: cake", target=b"/docs"), 417),
     "NUL in an encoded path": (get(target=b"/api/account%00"), 404),
     "out of the root": (get(target=b"/../../etc/passwd"), 400),
 }
@@ -128,6 +131,7 @@ async def test_what_is_http_and_unfit_is_refused(gateway: str, name: str) -> Non
         answer = await connection.answer()
         assert answer is not None
         assert answer.status == status, answer.raw
+        assert status != 417 or _problem(answer)["code"] == "ExpectationFailed"
 
 
 ANSWERED = {

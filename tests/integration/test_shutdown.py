@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -141,6 +142,34 @@ async def test_idle_connections_do_not_hold_up_the_end(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(25):  # the shutdown timeout is 30 s
             assert await process.wait() == 0
+
+
+async def test_a_stop_that_drains_serves_on_lives_and_is_not_ready(tmp_path: Path) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    async with (
+        scripted_hub(ALICE) as hub,
+        _process(port, tmp_path, HF_ENDPOINT=hub.url, HFPROXY_SERVER__DRAIN_FOR="1h") as process,
+        aiohttp.ClientSession() as http,
+    ):
+        assert await _status(http, f"{url}/api/account") == 200
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(30):
+            while (ready := await _answer(http, f"{url}/-/ready"))[0] == 200:  # noqa: ASYNC110 - another process's event
+                await asyncio.sleep(0.02)
+        assert ready[1]["checks"]["stopping"] == "RuntimeError: this gateway is about to stop"
+        assert (ready[0], ready[1]["code"]) == (503, "NotReady")
+        assert (await _answer(http, f"{url}/-/live"))[0] == 200
+        async with http.get(f"{url}/api/account") as response:
+            assert (response.status, response.headers["Connection"]) == (200, "close")
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(30):
+            assert await process.wait() == 128 + signal.SIGTERM
+
+
+async def _answer(http: aiohttp.ClientSession, url: str) -> tuple[int, dict[str, Any]]:
+    async with http.get(url) as response:
+        return response.status, await response.json(content_type=None)
 
 
 async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from aiohttp import web
 
 from hfproxy.downstream.at_once import QUICK_LANE
+from hfproxy.downstream.expecting import say_continue
 from hfproxy.features.access.identify import CALLERS
 from hfproxy.features.access.real_names import REAL_NAMES
 from hfproxy.features.files.admission import ADMISSION, Admission
@@ -137,5 +138,5 @@ def setup(app: web.Application) -> None:
     app.cleanup_ctx.append(provide)
     paths = FilePaths()
     app.router.register_resource(paths)
-    paths.add_route("GET", answer_file)
-    paths.add_route("HEAD", answer_file)
+    paths.add_route("GET", answer_file, expect_handler=say_continue)
+    paths.add_route("HEAD", answer_file, expect_handler=say_continue)

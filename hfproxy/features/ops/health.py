@@ -30,8 +30,9 @@ class Health:
     async def ready(self) -> Ready:
         """What works. Raises NotReady, with the state of each check, if something of ours does not."""
         hub = await self._hub_state()
-        failures = await asyncio.gather(*map(self._failure, self._checks.values()))
-        states = {name: failure or "ok" for name, failure in zip(self._checks, failures, strict=True)}
+        checks = dict(self._checks)  # a stop adds one
+        failures = await asyncio.gather(*map(self._failure, checks.values()))
+        states = {name: failure or "ok" for name, failure in zip(checks, failures, strict=True)}
         if broken := [name for name, state in states.items() if state != "ok"]:
             raise NotReady(f"not working: {', '.join(broken)}", checks=states, upstream=hub.model_dump())
         return Ready(status="ready", checks=dict.fromkeys(states, "ok"), upstream=hub)

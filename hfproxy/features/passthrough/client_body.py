@@ -4,10 +4,9 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
+from hfproxy.downstream.expecting import CONTINUE
 from hfproxy.downstream.sending import Pace
 from hfproxy.errors import BadRequest, BodyTooLarge
-
-EXPECTED = "100-continue"
 
 
 class ClientBody:
@@ -58,11 +57,9 @@ class ClientBody:
 
     async def _say_continue(self) -> None:
         request = self._request
-        if request.headers.get("Expect", "").lower() == EXPECTED and request.version >= (1, 1):
+        if request.headers.get("Expect", "").lower() == CONTINUE and request.version >= (1, 1):
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 async def expect_later(request: web.Request) -> None:
     """The route's answer to `Expect`: none yet, `ClientBody` gives it."""
-    if request.headers.get("Expect", "").lower() != EXPECTED:
-        raise web.HTTPExpectationFailed(text=f"Unknown Expect: {request.headers.get('Expect')}")

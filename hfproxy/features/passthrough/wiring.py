@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from hfproxy.downstream.expecting import say_continue
 from hfproxy.features.access.accounts import HubAccounts
 from hfproxy.features.access.real_names import REAL_NAMES
 from hfproxy.features.audit.routes import AUDIT
@@ -45,7 +46,7 @@ def setup(app: web.Application) -> None:
     app.cleanup_ctx.append(provide)
     app.on_response_prepare.append(leave_untyped)
     app.router.add_route("*", TICKET_PATH + "{ticket}", use_ticket, expect_handler=expect_later)
-    app.router.add_get(XET_REFUSAL_PATH, refuse_xet_upload)
+    app.router.add_get(XET_REFUSAL_PATH, refuse_xet_upload, expect_handler=say_continue)
     app.router.add_route("*", "/{path:(?s:.*)}", relay, expect_handler=expect_later)
 
 
