@@ -74,5 +74,8 @@ async def test_a_gateway_that_listens_imports_nothing_more_for_its_requests(tmp_
             async with http.request(method, gateway.url + path, json=body) as response:
                 assert (response.status, await response.read())[0] == status, (method, path)
         after = _IMPORTED.findall(gateway.printed())[len(before) :]
+        told = {event["route"] for event in gateway.events() if event["event"] == "request.finished"}
+    assert "/api/account" in told
+    assert not told & {"/-/live", "/-/ready", "/-/metrics"}, "that all is well would fill the log"
     assert [name for name in after if name.partition(".")[0] not in sys.stdlib_module_names] == []
     assert not {"cryptography.x509", "dulwich", "obstore", "asyncpg"} & set(before)
