@@ -23,6 +23,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
+from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import DateTime, Dialect, MetaData
@@ -53,7 +54,11 @@ METADATA = MetaData(
 )
 """Every table of every feature."""
 
-_POOL_TIMEOUT_S = 15
+# A server that has not answered for so long is taken for lost, and then left alone for a while, so that not every
+# caller waits for it.
+PATIENCE_S = 15.0
+_AWAY_FOR_S = 3.0
+_SILENT = "the server does not answer"
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -82,6 +87,9 @@ class Database:
 
     def __init__(self, url: URL) -> None:
         self._url = url
+        self.patience_s: float | None = None
+        """How long a transaction on a server may take; None: as long as it likes, as migrations may."""
+        self._away_until = 0.0
         self._threads = SqliteThreads(url) if url.get_backend_name() == "sqlite" else None
         self._one_writer = asyncio.Lock()
         self._shared = GroupedWrites(self.write)
@@ -99,7 +107,7 @@ class Database:
         with _told_as_ours():
             if self._threads is not None:
                 return await self._threads.read(work)
-            async with self.engine.connect() as connection:
+            async with self._in_time(), self.engine.connect() as connection:
                 return await connection.run_sync(work)
 
     async def write(self, work: Work[T], *, durable: bool = True) -> T:
@@ -137,7 +145,7 @@ class Database:
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """As `read`, for code that awaits something else between its statements."""
         with _told_as_ours():
-            async with self.engine.connect() as connection:
+            async with self._in_time(), self.engine.connect() as connection:
                 yield connection
 
     @asynccontextmanager
@@ -153,12 +161,24 @@ class Database:
     @asynccontextmanager
     async def _transaction(self, durable: bool) -> AsyncIterator[AsyncConnection]:
         with _told_as_ours():
-            async with self.engine.connect() as connection:
+            async with self._in_time(), self.engine.connect() as connection:
                 await connection.execution_options(**{WRITES: True, DURABLE: durable})
                 async with connection.begin():
                     if self._threads is None and not durable:
                         await connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
                     yield connection
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        """Bounds how long a server that hangs is waited for, by all callers together."""
+        if monotonic() < self._away_until:
+            raise TimeoutError(_SILENT)
+        try:
+            async with asyncio.timeout(self.patience_s if self.is_server else None):
+                yield
+        except TimeoutError as error:
+            self._away_until = monotonic() + _AWAY_FOR_S
+            raise TimeoutError(_SILENT) from error
 
 
 @contextmanager
@@ -185,9 +205,9 @@ def _async_engine(url: URL) -> AsyncEngine:
 
     if url.get_backend_name() != "sqlite":
         return create_async_engine(
-            url, pool_size=10, max_overflow=10, pool_timeout=_POOL_TIMEOUT_S, pool_pre_ping=True, hide_parameters=True
+            url, pool_size=10, max_overflow=10, pool_timeout=PATIENCE_S, pool_pre_ping=True, hide_parameters=True
         )
     url = url.set(drivername="sqlite+aiosqlite")
-    engine = create_async_engine(url, pool_size=5, max_overflow=5, pool_timeout=_POOL_TIMEOUT_S, hide_parameters=True)
+    engine = create_async_engine(url, pool_size=5, max_overflow=5, pool_timeout=PATIENCE_S, hide_parameters=True)
     set_up(engine.sync_engine)
     return engine

@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 
 from hfproxy.errors import StorageUnavailable
 from hfproxy.starting import CannotStart
-from hfproxy.storage.database import Database, database_url
+from hfproxy.storage.database import PATIENCE_S, Database, database_url
 
 FILE_NAME = "hfproxy.db"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -47,6 +47,7 @@ async def open_database(root: Path, url: str | None = None) -> AsyncIterator[Dat
         except StorageUnavailable as error:
             shown = location.render_as_string(hide_password=True)
             raise DatabaseUnusable(f"{error.detail} ({shown})") from error
+        database.patience_s = PATIENCE_S
         yield database
     finally:
         await database.close()

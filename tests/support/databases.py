@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -20,11 +21,16 @@ _MIGRATED = "migrated"
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of a PostgreSQL server that lives as long as the test run."""
+    with running_postgres(postgres_programs()) as server:
+        yield server.url
+
+
+def postgres_programs() -> Path:
+    """Where its programs are; skips the test where there are none."""
     programs = find_server()
     if programs is None:
         pytest.skip("PostgreSQL's server is not installed (apt-get install postgresql)")
-    with running_postgres(programs) as url:
-        yield url
+    return programs
 
 
 @pytest.fixture(params=ENGINES)

@@ -12,7 +12,7 @@ import pytest
 from tests.support.buckets import bucket_variables
 from tests.support.databases import new_postgres_database
 
-_EVERYTHING = os.environ.get("HFPROXY_TESTS_STORES") == "all"
+EVERYTHING = os.environ.get("HFPROXY_TESTS_STORES") == "all"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -20,7 +20,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kept_in" not in metafunc.fixturenames:
         return
     marked = {marker.name for marker in metafunc.definition.iter_markers()}
-    bucket = "only_in_a_folder" not in marked and (_EVERYTHING or "also_in_a_bucket" in marked)
+    bucket = "only_in_a_folder" not in marked and (EVERYTHING or "also_in_a_bucket" in marked)
     metafunc.parametrize("kept_in", ["folder", "bucket"] if bucket else ["folder"], indirect=True)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.support.command import environment
 
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 180
 
 
 class Serving:
