@@ -1,6 +1,9 @@
 """The Hub's own addresses, told from all others and printed under another base."""
 
 import re
+from typing import NamedTuple, Self
+
+from yarl import URL
 
 # A client that meets one of these goes round the gateway, and newer ones take their token along (hub client 2.4
 # `utils/_http.py`, `_HUB_ORIGINS`).
@@ -13,6 +16,22 @@ PUBLIC_HUBS = (
 )
 _ABSOLUTE = re.compile(r"(?i:(https?)://)([^/?#\\]*)(.*)", re.DOTALL)
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
+
+
+class Origin(NamedTuple):
+    """Whom an address speaks to: the port is the same whether it is said or goes without saying.
+
+    `URL.origin()` tells `https://hub` and `https://hub:443` apart where an address was built from its parts.
+    """
+
+    scheme: str
+    host: str | None
+    port: int | None
+
+    @classmethod
+    def of(cls, url: URL) -> Self:
+        """Raises ValueError for an address whose host or port cannot be read."""
+        return cls(url.scheme, url.host, url.port)
 
 
 class HubAddresses:

@@ -21,6 +21,7 @@ from yarl import URL
 from hfproxy import __version__
 from hfproxy.errors import HubMisspoke, Overloaded
 from hfproxy.facts import count_upstream_call, request_id
+from hfproxy.upstream.addresses import Origin
 from hfproxy.upstream.credentials import Credential
 from hfproxy.upstream.faults import network_faults, refusal
 from hfproxy.upstream.headers import TRACE_ID
@@ -84,7 +85,7 @@ class HubClient:
     ) -> None:
         """count_places: told how many more calls hold one of the `max_connections` places, or how many fewer."""
         self.endpoint = endpoint
-        self.origin = URL(endpoint).origin()
+        self.origin = Origin.of(URL(endpoint))
         self._session = session
         self._answer_timeout_s = answer_timeout.total_seconds()
         self._places = asyncio.Semaphore(max_connections)
@@ -131,7 +132,7 @@ class HubClient:
 
         headers: all that are sent but `Host` and `Authorization`. Raises UpstreamError, Overloaded.
         """
-        at_home = url.origin() == self.origin
+        at_home = Origin.of(url) == self.origin
         asked = f"{method} {url.raw_path.partition('?')[0] if at_home else url.host}"
         sent = list(headers)
         if at_home and credential.token is not None:
@@ -155,7 +156,7 @@ class HubClient:
         """A WebSocket of the Hub's. Raises UpstreamError (HubRefused if the Hub says no), Overloaded."""
         asked = f"GET {url.raw_path.partition('?')[0]}"
         sent = CIMultiDict(headers)
-        if url.origin() == self.origin and credential.token is not None:
+        if Origin.of(url) == self.origin and credential.token is not None:
             sent["Authorization"] = f"Bearer {credential.token}"
         count_upstream_call()
         async with self._place(asked):
@@ -248,7 +249,7 @@ class HubClient:
 
     def _next_hop(self, method: str, url: URL, answer: HubAnswer) -> URL:
         target = led_to(url, answer.headers.get("Location", ""), answer.asked)
-        if target.origin() != self.origin:
+        if Origin.of(target) != self.origin:
             raise HubMisspoke(f"a redirect to another host ({target.host})", asked=answer.asked)
         if method not in _READS and answer.status not in _METHOD_KEEPING_REDIRECTS:
             raise HubMisspoke(f"a redirect ({answer.status}) that would change the method", asked=answer.asked)

@@ -15,7 +15,7 @@ from yarl import URL
 
 from hfproxy.errors import HubMisspoke, UpstreamError
 from hfproxy.facts import count_upstream_call, request_id
-from hfproxy.upstream.addresses import HubAddresses
+from hfproxy.upstream.addresses import HubAddresses, Origin
 from hfproxy.upstream.credentials import Credential
 from hfproxy.upstream.faults import network_faults, refusal
 from hfproxy.upstream.headers import LINKED_ETAG, LINKED_SIZE, REPO_COMMIT, TRACE_ID, normalise_etag, whole_number
@@ -108,7 +108,7 @@ class HubFiles:
     ) -> None:
         self._endpoint, self._session = endpoint, session
         self._addresses = HubAddresses(endpoint)
-        self._origin = URL(endpoint).origin()
+        self._origin = Origin.of(URL(endpoint))
         self._asking = aiohttp.ClientTimeout(total=answer_timeout_s)
         self._reading = aiohttp.ClientTimeout(total=None, sock_connect=answer_timeout_s, sock_read=stall_timeout_s)
 
@@ -126,7 +126,7 @@ class HubFiles:
                 commit_hash = commit_hash or headers.get(REPO_COMMIT)
                 if response.status in _REDIRECTS:
                     url = self._next(url, response, asked)
-                    if url.origin() == self._origin:
+                    if Origin.of(url) == self._origin:
                         continue
                 return _facts(response.status, headers, commit_hash, asked)
         raise HubMisspoke(f"more than {_MAX_HOPS} redirects", asked=asked)
@@ -147,7 +147,7 @@ class HubFiles:
                 async with self._ask("GET", url, way, ranged, asked, self._reading, buffer_bytes) as response:
                     if response.status in _REDIRECTS:
                         url = self._next(url, response, asked)
-                        way.signed = url if url.origin() != self._origin else None
+                        way.signed = url if Origin.of(url) != self._origin else None
                         continue
                     if response.status in _EXPIRED and not last_try:
                         break  # the kept address ran out
@@ -173,7 +173,7 @@ class HubFiles:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request, not redirected; the token goes to the Hub's own origin only."""
         headers = CIMultiDict([("Accept-Encoding", "identity"), ("Accept", "*/*"), *extra])
-        if url.origin() == self._origin:
+        if Origin.of(url) == self._origin:
             headers.extend(way.headers)
             if way.credential.token is not None:
                 headers["Authorization"] = f"Bearer {way.credential.token}"
@@ -216,7 +216,7 @@ class HubFiles:
         self, response: aiohttp.ClientResponse, url: URL, start: int, size_bytes: int, etag: str | None, asked: str
     ) -> int:
         """Where the body begins. Raises HubMisspoke if it is another file's, or no file's at all."""
-        told = response.headers.get("ETag") if etag is not None and url.origin() == self._origin else None
+        told = response.headers.get("ETag") if etag is not None and Origin.of(url) == self._origin else None
         if told and etag is not None and normalise_etag(told).lower() != etag.lower():
             # The CDN has etags of its own (contract 9.19); the Hub's must be the one it told before.
             raise HubMisspoke("another file than the one it described", asked=asked)

@@ -13,6 +13,7 @@ from yarl import URL
 
 from hfproxy.errors import UpstreamError
 from hfproxy.metrics import Metrics
+from hfproxy.upstream.addresses import Origin
 from hfproxy.upstream.faults import network_faults
 
 CANCELLED = "Cancelled"
@@ -34,12 +35,12 @@ class HubSightings:
     """How the Hub was last found. A 5xx of the Hub counts as its being away; calls elsewhere do not count."""
 
     def __init__(self, endpoint: str) -> None:
-        self._origin = URL(endpoint).origin()
+        self._origin = Origin.of(URL(endpoint))
         self.last: Sighting | None = None
 
     def note(self, url: URL, outcome: int | str) -> None:
         """Remembers how a call ended: with a status, or with the code of one of our errors."""
-        if url.origin() != self._origin or outcome == CANCELLED:
+        if Origin.of(url) != self._origin or outcome == CANCELLED:
             return
         away = f"HTTP {outcome}" if isinstance(outcome, int) else outcome
         self.last = Sighting(monotonic(), None if isinstance(outcome, int) and outcome < 500 else away)

@@ -14,7 +14,7 @@ from hfproxy.features.audit.service import AuditTrail
 from hfproxy.features.passthrough.models import Answer, Question
 from hfproxy.features.passthrough.tickets import TicketOffice
 from hfproxy.features.passthrough.trail import action_of, changes_something
-from hfproxy.upstream.addresses import HubAddresses
+from hfproxy.upstream.addresses import HubAddresses, Origin
 from hfproxy.upstream.client import HubClient
 from hfproxy.upstream.coding import identity
 from hfproxy.upstream.credentials import NOBODY
@@ -145,7 +145,7 @@ class RelayService:
         hops: list[CIMultiDictProxy[str]] = []
         for _ in range(MAX_HOPS):
             metadata = metadata_of(hops)
-            at_home = url.origin() == self._hub.origin
+            at_home = Origin.of(url) == self._hub.origin
             if not at_home and question.method == "HEAD" and (headers := head_without_asking(metadata)) is not None:
                 told = CIMultiDict(self._rewriting(question).headers(question.route, headers.items()))
                 yield Answer(200, "OK", told, _nothing())
