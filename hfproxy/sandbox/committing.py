@@ -120,13 +120,15 @@ class Drafter:
 def checked_path(value: dict[str, Any]) -> str:
     """The path of a line, if a file may have it. Raises BadRequest, with 422 for a path that no file may have.
 
-    To some clients a backslash begins a folder (`huggingface_hub` test_create_file_with_relative_path).
+    On Windows a backslash begins a folder: the Hub refuses a path that would leave its folder at once, and takes one
+    that hides that further on (`huggingface_hub` test_create_file_with_relative_path, TestHfHubDownloadRelativePaths).
     """
     path = value.get("path")
     if not isinstance(path, str):
         raise BadRequest('"path" is required')
     path = path.removesuffix("/")
-    if any(part in {"", ".", "..", ".git"} for part in path.replace("\\", "/").split("/")) or "\0" in path:
+    leaves = path.startswith(("..\\", ".\\", "\\"))
+    if leaves or any(part in {"", ".", "..", ".git"} for part in path.split("/")) or "\0" in path:
         raise BadRequest(f"Invalid path: {path!r}", status=422)
     return path
 

@@ -80,6 +80,11 @@ async def test_a_commit_with_one_bad_line_changes_nothing(
     assert (await call("GET", DEMO)).json["sha"] == before
 
 
+async def test_a_path_that_only_windows_would_leave_a_folder_by_is_taken(call: Call, commit: Commit) -> None:
+    assert (await commit(file("folder/..\\..\\file"))).status == 200
+    assert "folder/..\\..\\file" in await paths(call)
+
+
 @pytest.mark.parametrize("body", [b"", b"not json", b"[]", b'{"key":"header","value":{"summary":"empty"}}'])
 async def test_a_commit_of_nothing_is_refused(call: Call, commit: Commit, body: bytes) -> None:
     assert (await call("POST", f"{DEMO}/commit/main", ALICE, data=body)).status == 400
