@@ -11,6 +11,7 @@ from tests.bench.suites.hot_large import hot_large
 from tests.bench.suites.hot_small import hot_small
 from tests.bench.suites.many_files import many_files
 from tests.bench.suites.memory import memory
+from tests.bench.suites.nodes import nodes
 from tests.bench.suites.policy import policy
 from tests.bench.suites.relayed import relayed
 from tests.bench.suites.soak import soak
@@ -31,6 +32,7 @@ SUITES: dict[str, Callable[[Effort], Report]] = {
     "transfers": transfers,
     "soak": soak,
     "memory": memory,
+    "nodes": nodes,
     "policy": policy,
     "starting": starting,
 }
