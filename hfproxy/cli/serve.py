@@ -26,6 +26,7 @@ def serve(
     gc.disable()
     import uvloop
 
+    from hfproxy.allocator import share_memory_between_threads
     from hfproxy.first_screen import gateway_screen
     from hfproxy.logs import set_up_logging
     from hfproxy.server import serve_until_stopped
@@ -39,6 +40,7 @@ def serve(
         "HFPROXY_SERVER__WORKERS": workers,
     }
     settings = read_settings(flags).settings
+    share_memory_between_threads()
     try:
         set_up_logging(settings.logging, secrets=settings.secrets())
         serve_all = serve_until_stopped if settings.server.workers == 1 else serve_with_workers

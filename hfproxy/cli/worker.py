@@ -11,10 +11,12 @@ def worker() -> None:
     import structlog
     import uvloop
 
+    from hfproxy.allocator import share_memory_between_threads
     from hfproxy.logs import set_up_logging
     from hfproxy.server import serve_as_worker
     from hfproxy.workers import read_assignment
 
+    share_memory_between_threads()
     try:
         assigned = read_assignment(sys.stdin.fileno())
         logging, number = assigned.settings.logging, assigned.number

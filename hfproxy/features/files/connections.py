@@ -1,6 +1,6 @@
 """How many connections all downloads have together, and how much memory each may take."""
 
-_FEW = 24
+_FEW = 12
 _LARGE_BUFFER_BYTES = 512 * 1024
 _SMALL_BUFFER_BYTES = 64 * 1024
 
