@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import re
+import signal
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
@@ -184,7 +185,9 @@ async def _main(arguments: argparse.Namespace) -> None:
         url = await _listen(double, double.hub, arguments.port)
         double.cdn_url = await _listen(double, double.cdn, 0)
         print(json.dumps({"event": "ready", "url": url}), file=sys.stderr, flush=True)
-        await asyncio.Event().wait()
+        stop = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)  # else the files stay
+        await stop.wait()
 
 
 if __name__ == "__main__":
