@@ -10,6 +10,7 @@ from aiohttp import web
 
 from hfproxy.downstream.at_once import QUICK_LANE, QuickLane
 from hfproxy.downstream.browsers import answer_headers, preflights
+from hfproxy.downstream.connections import refuse_surplus
 from hfproxy.downstream.forwarded import TrustedProxies, origins
 from hfproxy.downstream.middleware import Places, hand_back_id, request_line
 from hfproxy.downstream.problems import mark_started, problems
@@ -60,6 +61,7 @@ def create_app(settings: Settings) -> web.Application:
             request_line(metrics),
             origins(proxies),
             *([preflights(cors_origins)] if cors_origins else []),
+            refuse_surplus,
             problems,
             refuse_unfit,
             places.middleware(),

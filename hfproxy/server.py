@@ -131,6 +131,7 @@ async def opened_gateway(
             app,
             metrics=app[METRICS],
             quick=app.get(QUICK_LANE),
+            most=settings.server.max_connections,
             # A caller who hangs up ends the work done for them.
             handler_cancellation=True,
             keepalive_timeout=settings.server.keepalive_timeout.total_seconds(),

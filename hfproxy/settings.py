@@ -163,6 +163,9 @@ class ServerSettings(Group):
         "proxy in front keeps it",
     )
     max_requests_in_flight: int = Field(2000, ge=1, description="More requests than this at once are answered 503")
+    max_connections: int = Field(
+        10_000, ge=1, description="More connections than this at once are answered 503 and closed"
+    )
     path_prefix: Annotated[str, AfterValidator(_check_prefix)] = Field(
         "", description="A path such as /hub that everything is served under too, beside the root"
     )

@@ -220,7 +220,12 @@ def _share_of(settings: Settings) -> Settings:
 
     return settings.model_copy(
         update={
-            "server": server.model_copy(update={"max_requests_in_flight": share(server.max_requests_in_flight)}),
+            "server": server.model_copy(
+                update={
+                    "max_requests_in_flight": share(server.max_requests_in_flight),
+                    "max_connections": share(server.max_connections),
+                }
+            ),
             "upstream": upstream.model_copy(update={"max_connections": share(upstream.max_connections)}),
             "files": files.model_copy(
                 update={

@@ -67,7 +67,7 @@ def create(
     key, secret = _with_keys(
         lambda keys: keys.create(name, Role.named(role.value), repos=repos or (), lifetime=expires)
     )
-    err.print(f"The key {key.name} ({key.id}), a {key.role}'s. It is shown this once:", markup=False, highlight=False)
+    err.print(f"The key {key.name} ({key.id}), role {key.role}. It is shown this once:", markup=False, highlight=False)
     sys.stdout.write(f"{secret}\n")
 
 

@@ -5,6 +5,7 @@ for each. Here the answer is a problem as everywhere else, and neither it nor th
 may hold a token.
 """
 
+import asyncio
 import re
 from collections.abc import Callable
 from typing import Any
@@ -13,15 +14,20 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import InvalidURLError, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.typedefs import Handler
 from aiohttp.web_protocol import RequestHandler
 
 from hfproxy.downstream.at_once import QuickLane
+from hfproxy.downstream.endpoint import operation_of
 from hfproxy.downstream.problems import render
-from hfproxy.errors import BadRequest, HeadTooLarge, ProxyError
+from hfproxy.errors import BadRequest, HeadTooLarge, Overloaded, ProxyError
+from hfproxy.facts import note
 from hfproxy.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
+# For the request of a connection that is one too many.
+_PATIENCE_WITH_SURPLUS_S = 2
 # aiohttp's messages end with what was sent, as a `repr` of bytes or after an empty line.
 _QUOTATION = re.compile(r"\n\n.*|\bbytearray\(.*|\bb['\"].*", re.DOTALL)
 
@@ -30,15 +36,18 @@ class GatewayRunner(web.AppRunner):
     """Runs the application on connections of this module.
 
     metrics: where refused requests are counted. quick: what answers in front of the application, if anything does.
+    most: connections at once; any more are told so and closed.
     """
 
-    def __init__(self, app: web.Application, *, metrics: Metrics, quick: QuickLane | None, **options: Any) -> None:
+    def __init__(
+        self, app: web.Application, *, metrics: Metrics, quick: QuickLane | None, most: int, **options: Any
+    ) -> None:
         super().__init__(app, access_log=None, **options)
-        self._metrics, self._quick = metrics, quick
+        self._metrics, self._quick, self._most = metrics, quick, most
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return _Connections(made, metrics=self._metrics, quick=self._quick, **self._kwargs)
+        return _Connections(made, metrics=self._metrics, quick=self._quick, most=self._most, **self._kwargs)
 
 
 class _Connections(web.Server):
@@ -50,6 +59,7 @@ class _Connections(web.Server):
         *,
         metrics: Metrics,
         quick: QuickLane | None,
+        most: int,
         handler_cancellation: bool,
         **options: Any,
     ) -> None:
@@ -57,19 +67,43 @@ class _Connections(web.Server):
             made.request_handler, request_factory=made.request_factory, handler_cancellation=handler_cancellation
         )
         self._metrics, self._quick, self._options = metrics, quick, options
+        self.most, self.open = most, 0
 
     def __call__(self) -> RequestHandler:
         return _Connection(self, self._metrics, self._quick, loop=self._loop, **self._options)
 
 
 class _Connection(RequestHandler):
-    __slots__ = ("_metrics", "_quick")
+    __slots__ = ("_metrics", "_patience", "_quick", "surplus")
 
     def __init__(self, server: web.Server, metrics: Metrics, quick: QuickLane | None, **options: Any) -> None:
         super().__init__(server, **options)
         self._metrics, self._quick = metrics, quick
+        self.surplus = False
+        """Whether it is one too many: it is told so when it asks, and not waited for."""
+        self._patience: asyncio.TimerHandle | None = None
         if quick is not None:
             self._parser: Any = _Reading(self._parser, self._answer_at_once)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        manager = self._manager
+        assert isinstance(manager, _Connections)
+        manager.open += 1
+        if manager.open > manager.most:
+            self.surplus = True
+            self._patience = self._loop.call_later(_PATIENCE_WITH_SURPLUS_S, self._end_if_idle)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if isinstance(self._manager, _Connections):
+            self._manager.open -= 1
+        if self._patience is not None:
+            self._patience.cancel()
+        super().connection_lost(exc)
+
+    def _end_if_idle(self) -> None:
+        if self._current_request is None:
+            self.force_close()
 
     def _answer_at_once(self, message: Any, payload: Any) -> bool:
         """Answers a request that nothing has to be waited for; whether that was one."""
@@ -79,6 +113,7 @@ class _Connection(RequestHandler):
             waiter is None
             or waiter.done()
             or self._messages
+            or self.surplus
             or transport is None
             or manager is None
             or payload is not EMPTY_PAYLOAD
@@ -121,6 +156,23 @@ class _Connection(RequestHandler):
         response = render(error, instance="*")
         response.force_close()
         return response
+
+
+@web.middleware
+async def refuse_surplus(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Tells the first request of a connection that is one too many so, and closes it; probes are answered first."""
+    connection = request.protocol
+    if not (isinstance(connection, _Connection) and connection.surplus):
+        return await handler(request)
+    operation = operation_of(request)
+    if operation is not None and operation.always:
+        response = await handler(request)
+    else:
+        note(outcome=Overloaded.code)
+        error = Overloaded("there are too many connections", retry_after_s=_PATIENCE_WITH_SURPLUS_S)
+        response = render(error, instance=request.path)
+    response.force_close()
+    return response
 
 
 class _Reading:

@@ -13,7 +13,7 @@ import pytest
 from tests.support.gateway import gateway_for
 from tests.support.held_hub import held_hub
 from tests.support.raw_http import connection_to
-from tests.support.scripted_hub import Asked, Reply, says
+from tests.support.scripted_hub import Asked, Reply, says, scripted_hub
 from tests.support.serving import serving
 
 CALLERS = 1000
@@ -125,6 +125,40 @@ async def test_one_caller_too_many_is_told_to_come_back_and_health_is_told_all_t
         assert set(await asyncio.gather(*within)) == {200}
         assert await _status(gateway.http, url) == 200
         assert len(hub.asked) == places + 1
+
+
+async def test_one_connection_too_many_is_told_so_and_closed_and_health_is_told_first(tmp_path: Path) -> None:
+    live = GET.replace(b"/api/account", b"/-/live")
+    async with (
+        scripted_hub(says(200, b'{"name": "alice"}')) as hub,
+        gateway_for(hub.url, tmp_path, SERVER__MAX_CONNECTIONS="2") as gateway,
+        connection_to(gateway.url) as first,
+    ):
+        async with connection_to(gateway.url) as second:
+            for within in (first, second):
+                await within.send(GET)
+                assert (answer := await within.answer()) is not None
+                assert answer.status == 200
+            for request, status in ((GET, 503), (live, 200)):
+                async with connection_to(gateway.url) as surplus:
+                    await surplus.send(request)
+                    assert (answer := await surplus.answer()) is not None
+                    assert (answer.status, answer.headers["connection"]) == (status, "close")
+                    assert status == 200 or json.loads(answer.body)["code"] == "Overloaded"
+                    assert status == 200 or int(answer.headers["retry-after"]) >= 1
+                    assert await surplus.ended()
+            async with connection_to(gateway.url) as silent:
+                assert await silent.ended(), "nobody waits long for what it may want"
+        async with asyncio.timeout(PATIENCE_S):
+            while not await _taken(gateway.url):  # noqa: ASYNC110 - the gateway's event
+                await asyncio.sleep(0.02)
+
+
+async def _taken(url: str) -> bool:
+    async with connection_to(url) as connection:
+        await connection.send(GET)
+        answer = await connection.answer()
+        return answer is not None and answer.status == 200
 
 
 async def test_more_callers_than_connections_to_the_hub_wait_for_one(tmp_path: Path) -> None:
