@@ -31,6 +31,8 @@ class Call:
         self.asked = asked
         self.raw_path, _, self.raw_query = request.raw_path.partition("?")
         self.query = parse_qsl(self.raw_query, keep_blank_values=True)
+        self.follows_names = False
+        """Whether a renamed repository is answered under its old name, in place of a redirect."""
 
     # Where
 
@@ -63,6 +65,8 @@ class Call:
         assert self.match.repo_id is not None
         renamed = self.hub.repos.renamed(self.repo_type, self.match.repo_id)
         if renamed is not None and self.hub.rights.sees(self.caller, renamed):
+            if self.follows_names:
+                return renamed
             raise Moved(self._path_under(renamed))
         return self.hub.rights.check_visible(self.caller, self.hub.repos.find(self.repo_type, self.match.repo_id))
 

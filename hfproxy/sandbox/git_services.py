@@ -5,13 +5,13 @@ it are answered in version 0, as the protocol has it.
 """
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, Final, cast
 
 from dulwich.errors import GitProtocolError, MissingCommitError, ObjectFormatException
 from dulwich.objects import Blob, Commit, ObjectID, Tree
-from dulwich.protocol import ReceivableProtocol
+from dulwich.protocol import CAPABILITY_FILTER, ReceivableProtocol
 from dulwich.refs import Ref
 from dulwich.server import Backend, BackendRepo, ReceivePackHandler, UploadPackHandler
 
@@ -28,6 +28,17 @@ HasObject = Callable[[str, int], bool]
 Write = Callable[[bytes], int | None]
 _PATH: Final = "/"
 _NONSENSE: Final = (ValueError, KeyError, IndexError, AssertionError, EOFError, zlib.error)
+
+
+class Fetch(UploadPackHandler):
+    """Gives whole histories: dulwich can leave files out, but then refuses them to a git that asks for one by id."""
+
+    def capabilities(self) -> list[bytes]:
+        return [each for each in super().capabilities() if each != CAPABILITY_FILTER]
+
+    def set_client_capabilities(self, caps: Iterable[bytes]) -> None:
+        """git names it also where it is not offered, and expects a whole answer then (git `fetch-pack.c`)."""
+        super().set_client_capabilities([each for each in caps if each != CAPABILITY_FILTER])
 
 
 class Push(ReceivePackHandler):
@@ -103,7 +114,7 @@ class _OneRepository(Backend):
 def advertise(history: History, service: str, write: Write) -> None:
     """Write what a service has to offer: the refs and what it understands."""
     protocol = ReceivableProtocol(lambda _size: b"", write)
-    kind = UploadPackHandler if service == FETCH else ReceivePackHandler
+    kind = Fetch if service == FETCH else ReceivePackHandler
     handler = kind(_OneRepository(history), [_PATH], protocol, stateless_rpc=True, advertise_refs=True)
     protocol.write_pkt_line(f"# service={service}\n".encode())
     protocol.write_pkt_line(None)
@@ -114,7 +125,7 @@ def fetch(history: History, asked: IO[bytes], write: Write) -> None:
     """Answer a fetch: `asked` is the request's whole body. Raises NotGit."""
     protocol = ReceivableProtocol(asked.read, write)
     with _understood():
-        UploadPackHandler(_OneRepository(history), [_PATH], protocol, stateless_rpc=True).handle()
+        Fetch(_OneRepository(history), [_PATH], protocol, stateless_rpc=True).handle()
 
 
 def push(history: History, asked: IO[bytes], write: Write, has_object: HasObject) -> list[str]:

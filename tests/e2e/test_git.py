@@ -115,3 +115,22 @@ async def test_the_hubs_hook_refuses_what_belongs_into_lfs(remote: Remote) -> No
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 5\n"
     await remote.add(clone, pointer__txt=pointer.encode())
     assert "does not exist" in (await remote.git("push", folder=clone)).err
+
+
+async def test_a_clone_that_wants_files_later_has_them(remote: Remote) -> None:
+    clone = await remote.clone("one")
+    for number in range(2):
+        await remote.add(clone, a__txt=str(number).encode())
+    await remote.git.ok("push", folder=clone)
+    partial = await remote.clone("partial", "--filter=blob:none")
+    assert (await remote.git.ok("show", "HEAD~1:a.txt", folder=partial)).out == "0"
+
+
+async def test_a_renamed_repository_is_pushed_to_under_its_old_name(remote: Remote) -> None:
+    clone = await remote.clone("one")
+    await remote.post("/api/repos/move", {"fromRepo": "alice/demo", "toRepo": "alice/other", "type": "model"})
+    await remote.add(clone, weights__bin=b"\0" * 2000, card__md=b"# A card\n")
+    await remote.git.ok("push", folder=clone)
+    await remote.git.ok("clone", remote.at("/alice/other"), "two")
+    assert (remote.git.home / "two" / "weights.bin").read_bytes() == b"\0" * 2000
+    assert (remote.git.home / "two" / "card.md").read_bytes() == b"# A card\n"

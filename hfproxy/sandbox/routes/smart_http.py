@@ -68,7 +68,12 @@ async def receive_pack(call: Call) -> web.StreamResponse:
 
 
 def _repo(call: Call, service: str) -> Repository:
-    """The repository, if the caller may fetch or push; git asks its user for a token only if told so by Basic."""
+    """The repository, if the caller may fetch or push; git asks its user for a token only if told so by Basic.
+
+    git follows no redirect of a POST, and has forgotten one that came after it was asked for a token (git `http.c`,
+    `http_request_reauth`); yet renamed repositories are fetched from and pushed to (hub-docs, repositories-settings).
+    """
+    call.follows_names = call.request.method == "POST"
     try:
         return call.readable_repo() if service == FETCH else call.writable_repo()
     except NotLoggedIn as error:
