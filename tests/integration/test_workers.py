@@ -17,6 +17,7 @@ from tests.support.waiting import free_port
 
 MIB = 1024**2
 WEIGHTS = os.urandom(6 * MIB + 321)
+LONG = os.urandom(6 * MIB + 654)
 WORKERS = 2
 
 
@@ -49,8 +50,22 @@ async def test_they_serve_count_and_fetch_as_one_and_a_dead_one_is_replaced(tmp_
             assert samples["hfproxy_requests_in_flight", ()] == 1
             assert samples["process_resident_memory_bytes", ()] > 60 * MIB
 
-            killed = first[0]
-            os.kill(killed, signal.SIGKILL)
+            # One of them dies while both send: what the other sends goes on, whoever of them fetched it.
+            hub.add("long.bin", LONG)
+            hub.gate.clear()
+            begun: list[str] = []
+            asked = [
+                asyncio.create_task(read(f"{gateway.url}/acme/demo/resolve/main/long.bin", begun)) for _ in range(40)
+            ]
+            await until(lambda: len(begun) == len(asked))
+            os.kill(first[0], signal.SIGKILL)
+            hub.gate.set()
+            ends = await asyncio.gather(*asked, return_exceptions=True)
+            whole = [body for body in ends if isinstance(body, bytes)]
+            assert whole
+            assert {BlobKey.of(body) for body in whole} == {BlobKey.of(LONG)}
+            assert all(isinstance(end, bytes | aiohttp.ClientError) for end in ends)
+            assert len(whole) < len(ends), "the dead one served nobody"
             await until(lambda: "worker.started" in events(gateway))
             assert set(workers_of(gateway)) > {first[1]}
             bodies = await asyncio.gather(*(read(f"{gateway.url}/acme/demo/resolve/main/w.bin") for _ in range(20)))
@@ -104,9 +119,11 @@ def test_what_keeps_workers_from_starting_ends_the_command(tmp_path: Path) -> No
     assert "Traceback" not in ended.stderr
 
 
-async def read(url: str) -> bytes:
+async def read(url: str, begun: list[str] | None = None) -> bytes:
     async with aiohttp.ClientSession() as http, http.get(url) as answer:
         assert answer.status == 200, await answer.text()
+        if begun is not None:
+            begun.append(url)
         return await answer.read()
 
 
