@@ -42,6 +42,7 @@ EVENTS = {
     "worker.ended": "A worker died (`exit_code`, negative: a signal); another takes its place after `next_in_s`",
     "notices.unread": "What other processes learnt could not be asked of the database, or heeded; it is tried again",
     "pointer.stale": "The Hub could not be asked (`reason`), so what it said before was answered",
+    "pointers.forgotten": "Names that nobody asked for in a long time, or that were too many, were forgotten (`count`)",
     "pointers.unread": "The database could not be asked what is kept, so the Hub was",
     "pointers.unwritten": "What the Hub said of its names could not be written down; it is asked again after a start",
     "store.bypassed": "The store could not take or give a file (`kind`, `reason`), so it was relayed from the Hub",

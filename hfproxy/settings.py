@@ -269,6 +269,14 @@ class FilesSettings(Group):
         timedelta(days=7), description="How long what was kept is served while the Hub cannot be asked"
     )
     offline: bool = Field(False, description="Whether to serve only what is kept and never ask the Hub for files")
+    names_for: Duration = Field(
+        timedelta(days=90),
+        description="How long names, rights and answers are kept that nobody asks for; pins keep them",
+    )
+    max_names: int = Field(1_000_000, ge=1000, description="Most files, and most answers, of which something is known")
+    answers_size: ByteSize = Field(
+        ByteSize(1024**3), description="Room for what the Hub said of repositories, compressed, in the database"
+    )
     connections: int = Field(8, ge=1, le=64, description="Most connections to fetch one large file over")
     max_connections: int = Field(64, ge=1, description="More connections for one file are opened up to this many")
     stall_timeout: Duration = Field(

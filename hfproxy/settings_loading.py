@@ -86,7 +86,7 @@ def knob_text(value: object) -> str:
     if isinstance(value, ByteSize):
         return value.human_readable(separator="") if value else "0"
     if isinstance(value, timedelta):
-        return f"{value.total_seconds():g}s"
+        return f"{value.total_seconds():.15g}s"
     if isinstance(value, list | tuple):
         return ", ".join(str(member) for member in value)
     return "" if value is None else str(value)

@@ -25,8 +25,10 @@ FILES = Table(
     Column("is_lfs", Boolean(), nullable=False),
     Column("content_type", String()),
     Column("content_disposition", String()),
+    Column("noted_at_s", Float(53), nullable=False, server_default="0"),
     PrimaryKeyConstraint("repo", "commit_hash", "path"),
 )
+Index("ix_kept_files_noted_at_s", FILES.c.noted_at_s)
 Index("ix_kept_files_etag", FILES.c.etag)
 
 RIGHTS = Table(

@@ -169,6 +169,7 @@ class Pointers:
                 "is_lfs": file.is_lfs if file else False,
                 "content_type": file.content_type if file else None,
                 "content_disposition": file.content_disposition if file else None,
+                "noted_at_s": time.time(),
             },
         )
 

@@ -16,7 +16,7 @@ EVERYBODY = "everybody"
 BROUGHT = "brought"
 """For what an operator brought in by hand: whom the gateway answers for, while it is offline; nobody else."""
 _OPEN_IN_GATED = re.compile(r"(README|LICEN[CS]E)[^/]*", re.IGNORECASE)
-_MOST_REMEMBERED = 20_000
+MOST_REMEMBERED = 20_000
 
 Yes = tuple[str, str, str, str]
 """Repository, commit hash, audience, path (empty: all of the commit)."""
@@ -49,7 +49,7 @@ class Rights:
         self._said_at.move_to_end(yes)
         self.unwritten[yes] = said_at_s
         self.taken_back.discard(yes)
-        if len(self._said_at) > _MOST_REMEMBERED:
+        if len(self._said_at) > MOST_REMEMBERED:
             self._said_at.popitem(last=False)
 
     def allows(self, repo: str, commit_hash: str, path: str, credential: Credential) -> bool:

@@ -1,14 +1,12 @@
 """The Hub's yeses in the database, for the time after a start when the Hub may be away."""
 
 import time
-from collections.abc import Sequence
-from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from hfproxy.errors import StorageUnavailable
-from hfproxy.features.files.rights import BROUGHT, Rights
+from hfproxy.features.files.rights import MOST_REMEMBERED, Rights
 from hfproxy.storage.database import Database
 from hfproxy.storage.notices import Notices
 from hfproxy.storage.pointer_tables import RIGHTS
@@ -27,15 +25,10 @@ _TAKE_BACK = delete(RIGHTS).where(
 
 
 async def load_rights(database: Database, rights: Rights) -> None:
-    """Takes in what was said before this start, youngest last; what is too old is deleted."""
-
-    def load(connection: Connection) -> Sequence[Row[Any]]:
-        connection.execute(
-            delete(RIGHTS).where(RIGHTS.c.said_at_s < time.time() - rights.stale_s, RIGHTS.c.audience != BROUGHT)
-        )
-        return connection.execute(select(RIGHTS).order_by(RIGHTS.c.said_at_s)).all()
-
-    for row in await database.write(load, durable=False):
+    """Takes in what was said before this start and may still be believed, youngest last."""
+    not_too_old = RIGHTS.c.said_at_s >= time.time() - rights.stale_s
+    youngest = select(RIGHTS).where(not_too_old).order_by(RIGHTS.c.said_at_s.desc()).limit(MOST_REMEMBERED)
+    for row in reversed(await database.read(lambda connection: connection.execute(youngest).all())):
         rights.remember((row.repo, row.commit_hash, row.audience, row.path), row.said_at_s)
     rights.unwritten.clear()
 

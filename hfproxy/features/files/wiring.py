@@ -32,6 +32,7 @@ from hfproxy.features.passthrough.routes import relay
 from hfproxy.features.policy.routes import POLICY
 from hfproxy.features.policy.taking import LIMITS
 from hfproxy.keys import DATABASE, METRICS, NOTICES, SETTINGS, SIGHTINGS, WRITE_WATCHERS
+from hfproxy.storage.old_names import Bounds, old_names_forgotten
 from hfproxy.storage.pins import Pins
 from hfproxy.storage.pointers import kept_pointers
 from hfproxy.storage.stores import kept_blobs
@@ -64,6 +65,13 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
             )
         )
         pointers = await stack.enter_async_context(kept_pointers(app[DATABASE]))
+        if not files.offline:  # nothing comes to be known offline, and nothing could be asked again
+            bounds = Bounds(
+                older_than_s=files.names_for.total_seconds(),
+                most_rows=files.max_names,
+                most_answer_bytes=int(files.answers_size),
+            )
+            await stack.enter_async_context(old_names_forgotten(app[DATABASE], bounds))
         await stack.enter_async_context(pins.followed(lambda: pointers.notes))
         session = await stack.enter_async_context(
             hub_session(

@@ -188,6 +188,7 @@ def _news(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> l
 def _rows_of(repo: BundledRepo, bodies: dict[str, bytes]) -> dict[Table, list[dict[str, Any]]]:
     name = str(RepoRef.parse_printed(repo.repo).folded)
     commit = {"repo": name, "commit_hash": repo.commit_hash}
+    now = time.time()
     nothing = {"etag": None, "size_bytes": None, "is_lfs": False, "content_type": None, "content_disposition": None}
     files: list[dict[str, Any]] = [
         commit
@@ -198,10 +199,11 @@ def _rows_of(repo: BundledRepo, bodies: dict[str, bytes]) -> dict[Table, list[di
             "is_lfs": file.is_lfs,
             "content_type": file.content_type,
             "content_disposition": file.content_disposition,
+            "noted_at_s": now,
         }
         for file in repo.files
     ]
-    rights = [commit | {"audience": BROUGHT, "path": "", "said_at_s": time.time()}]
+    rights = [commit | {"audience": BROUGHT, "path": "", "said_at_s": now}]
     if repo.access == "public":
         rights.append(commit | {"audience": EVERYBODY, "path": "", "said_at_s": repo.said_at_s})
     audience = EVERYBODY if repo.access == "public" else BROUGHT
@@ -219,7 +221,7 @@ def _rows_of(repo: BundledRepo, bodies: dict[str, bytes]) -> dict[Table, list[di
         commit | {"revision": revision, "checked_at_s": checked_at_s}
         for revision, checked_at_s in repo.revisions.items()
     ]
-    absent = [commit | nothing | {"path": path} for path in repo.absent]
+    absent = [commit | nothing | {"path": path, "noted_at_s": now} for path in repo.absent]
     return {FILES: files + absent, RIGHTS: rights, KEPT_ANSWERS: answers, REVISIONS: revisions}
 
 
