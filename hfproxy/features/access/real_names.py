@@ -2,12 +2,12 @@
 
 from collections import OrderedDict
 from time import monotonic
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
 from hfproxy.downstream.access import Caller, Role
-from hfproxy.errors import HubRefused, UpstreamError
+from hfproxy.errors import HubRefused, NotKept, UpstreamError
 from hfproxy.features.access.decisions import require_repos
 from hfproxy.upstream.client import HubClient
 from hfproxy.upstream.credentials import Credential
@@ -16,13 +16,28 @@ from hfproxy.upstream.wire import RepoInfo
 
 _REMEMBERED_S = 30
 _MAX_REMEMBERED = 4096
+_TOO_MANY_REQUESTS = 429
+
+
+class KeepsNames(Protocol):
+    """Keeps where names led, for the time when the Hub cannot be asked."""
+
+    async def keep(self, ref: RepoRef, credential: Credential, real: RepoRef) -> None:
+        """Keeps what the Hub said just now."""
+
+    async def find(self, ref: RepoRef, credential: Credential) -> RepoRef | None:
+        """What it said last, if that may still be believed."""
 
 
 class RealNames:
-    """Asks the Hub what a name means, since one that was moved leads elsewhere; other callers cost no question."""
+    """Asks the Hub what a name means, since one that was moved leads elsewhere; other callers cost no question.
 
-    def __init__(self, *, hub: HubClient) -> None:
-        self._hub = hub
+    kept: what is asked while the Hub is away, and in its place while the gateway is offline.
+    """
+
+    def __init__(self, *, hub: HubClient, offline: bool = False, kept: KeepsNames | None = None) -> None:
+        self._hub, self._offline = hub, offline
+        self.kept = kept
         self._known: OrderedDict[tuple[Credential, RepoRef], tuple[float, RepoRef]] = OrderedDict()
 
     async def check(self, caller: Caller, *refs: RepoRef, credential: Credential) -> None:
@@ -43,18 +58,29 @@ class RealNames:
         known = self._known.get(key)
         if known is not None and known[0] > now:
             return known[1]
+        if self._offline:
+            return await self._last(
+                ref, credential, NotKept(f"{ref}: its name is not kept, and this gateway is offline")
+            )
         try:
             answer = await self._hub.call("GET", ref.api_path, credential=credential)
-        except HubRefused:
-            return ref  # nothing there that this credential can see: the call itself will hear so too
-        except UpstreamError:
-            if known is None:
-                raise
-            return known[1]  # the Hub is away: what it said last holds, as it does for what is kept
+        except UpstreamError as error:
+            if isinstance(error, HubRefused) and error.status != _TOO_MANY_REQUESTS:
+                return ref  # nothing there that this credential can see: the call itself will hear so too
+            return known[1] if known is not None else await self._last(ref, credential, error)
         real = RepoRef.parse(ref.repo_type, answer.read_as(RepoInfo).id)
+        if self.kept is not None:
+            await self.kept.keep(ref, credential, real)
         self._known[key] = (now + _REMEMBERED_S, real)
         while len(self._known) > _MAX_REMEMBERED:
             self._known.popitem(last=False)
+        return real
+
+    async def _last(self, ref: RepoRef, credential: Credential, otherwise: UpstreamError) -> RepoRef:
+        """What the Hub said last holds while it is away, as it does for what is kept."""
+        real = await self.kept.find(ref, credential) if self.kept is not None else None
+        if real is None:
+            raise otherwise
         return real
 
 

@@ -33,7 +33,7 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
     await keys.look()
     await _refuse_by_accident(settings.server, settings.access, keys)
     app[KEY_RING] = keys
-    names = app[REAL_NAMES] = RealNames(hub=app[HUB])
+    names = app[REAL_NAMES] = RealNames(hub=app[HUB], offline=settings.files.offline)
 
     async def forget_what_was_written(written: Written) -> None:
         names.forget(*written.route.repos)

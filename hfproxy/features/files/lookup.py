@@ -24,6 +24,7 @@ _NO_ACCESS = frozenset({401, 403, 404})
 _TOO_MANY_REQUESTS = 429
 HIT = "hit"
 _ENTRY_NOT_FOUND = "EntryNotFound"
+_NOT_ABOUT_RIGHTS = frozenset({_ENTRY_NOT_FOUND, "RevisionNotFound"})
 
 
 class Describes(Protocol):
@@ -62,6 +63,8 @@ class Lookup:
         recall_rights: Callable[[str, str], Awaitable[None]] | None = None,
     ) -> None:
         self._recall_rights = recall_rights
+        # Hears of refusals; set by who keeps other answers about repositories.
+        self.on_refused: Callable[[str, Credential], Awaitable[None]] | None = None
         self._hub, self._pointers, self._rights, self._freshness = hub, pointers, rights, freshness
         self._asking: dict[tuple[str, ...], asyncio.Task[FileEntry | Absence]] = {}
         self._away_until = 0.0
@@ -104,6 +107,10 @@ class Lookup:
             self._away_until = time.monotonic() + _AWAY_FOR_S
             log.warning("pointer.stale", repo=repo, revision=ref.revision, reason=error.code)
             return self._found(entry, way, self._stale_status(error))
+
+    def refuse(self, repo: str, credential: Credential) -> None:
+        """Takes back what was remembered of this caller's right to a repository: the Hub refused it elsewhere."""
+        self._rights.refuse(repo, credential)
 
     async def forget(self, ref: RepoRef) -> None:
         """Forgets what may have changed of a repository; answers that are on their way do not count as fresh.
@@ -197,8 +204,10 @@ class Lookup:
         except HubRefused as error:
             commit_hash = error.headers.get(REPO_COMMIT)
             if error.status != 404 or error.hub_code != _ENTRY_NOT_FOUND or commit_hash is None:
-                if error.status in _NO_ACCESS:
+                if error.status in _NO_ACCESS and error.hub_code not in _NOT_ABOUT_RIGHTS:
                     self._rights.refuse(repo, way.credential)
+                    if self.on_refused is not None:
+                        await self.on_refused(repo, way.credential)
                 raise
             entry: FileEntry | Absence = Absence(commit_hash)
         else:

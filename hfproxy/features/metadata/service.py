@@ -8,15 +8,19 @@ from dataclasses import dataclass, replace
 import structlog
 
 from hfproxy.errors import HubRefused, NotKept, UpstreamError
-from hfproxy.features.files.rights import BROUGHT, EVERYBODY
+from hfproxy.features.files.rights import BROUGHT, EVERYBODY, audience
 from hfproxy.features.metadata.models import AnswerKey, KeptAnswer
 from hfproxy.features.metadata.store import AnswerStore
 from hfproxy.upstream.credentials import Credential
+from hfproxy.upstream.headers import ERROR_CODE
 from hfproxy.upstream.refs import RepoRef
 
 log = structlog.get_logger(__name__)
 
 _TOO_MANY_REQUESTS = 429
+_NOT_ABOUT_RIGHTS = frozenset({"EntryNotFound", "RevisionNotFound"})
+# No method of HTTP: when the Hub last refused a repository to somebody is kept under it.
+_REFUSED = "REFUSED"
 _LARGEST_KEPT_BYTES = 8 * 1024**2
 
 
@@ -33,6 +37,12 @@ class Spoken:
         """Whether the Hub said no more than that it cannot say anything now."""
         return self.status == _TOO_MANY_REQUESTS or self.status >= 500
 
+    @property
+    def refuses(self) -> bool:
+        """Whether it said that the caller may not see the repository, or that there is none."""
+        code = next((value for name, value in self.headers if name.casefold() == ERROR_CODE.casefold()), None)
+        return self.status in {401, 403} or (self.status == 404 and code not in _NOT_ABOUT_RIGHTS)
+
 
 Ask = Callable[[], Awaitable[Spoken]]
 
@@ -40,7 +50,16 @@ Ask = Callable[[], Awaitable[Spoken]]
 class MetadataService:
     """Keeps answers of 200; every other is told and forgotten."""
 
-    def __init__(self, *, store: AnswerStore, fresh_s: float, stale_s: float, offline: bool) -> None:
+    def __init__(
+        self,
+        *,
+        store: AnswerStore,
+        fresh_s: float,
+        stale_s: float,
+        offline: bool,
+        refused: Callable[[str, Credential], None],
+    ) -> None:
+        self._tell_refused = refused
         self._store, self._fresh_s, self._stale_s, self._offline = store, fresh_s, stale_s, offline
         self._asking: dict[str, asyncio.Task[Spoken]] = {}
         # Counts the writes: what was asked before one may be said as it was before it.
@@ -53,13 +72,14 @@ class MetadataService:
             return Spoken(200, kept.headers, kept.body), "hit"
         # A caller's own token may have been revoked while the Hub was away, and nobody here can tell.
         usable = kept if credential.owner != "caller" and kept and kept.younger_than(self._stale_s) else None
+        usable = usable if usable and await self._is_theirs(key, usable) else None
         if self._offline:
             usable = usable or await self._said_to_others(key, credential)
             if usable is None:
                 raise NotKept(f"{key.target} is not kept, and this gateway is offline")
             return Spoken(200, usable.headers, usable.body), "hit; ttl=-1; detail=offline"
         try:
-            spoken, status = await self._ask_once(key, ask)
+            spoken, status = await self._ask_once(key, credential, ask)
         except UpstreamError as error:
             if usable is None or isinstance(error, HubRefused):
                 raise
@@ -79,29 +99,48 @@ class MetadataService:
         self._asking.clear()
         await self._store.forget(repo.folded)
 
+    async def refuse(self, repo: str, credential: Credential) -> None:
+        """Gives nothing of a repository that was said before now, to this credential or to everybody.
+
+        Refused to one, it is not open to all.
+        """
+        for who in {audience(credential), EVERYBODY}:
+            await self._store.keep(AnswerKey(repo, who, _REFUSED, ""), KeptAnswer((), b"", time.time()))
+
     async def _said_to_others(self, key: AnswerKey, credential: Credential) -> KeptAnswer | None:
         """What the Hub said to everybody, or what an operator brought in for those whom the gateway answers for."""
         audiences = (EVERYBODY,) if credential.owner == "caller" else (EVERYBODY, BROUGHT)
-        for audience in audiences:
-            if (kept := await self._store.find(replace(key, audience=audience))) is not None:
+        for who in audiences:
+            theirs = replace(key, audience=who)
+            if (kept := await self._store.find(theirs)) is not None and await self._is_theirs(theirs, kept):
                 return kept
         return None
 
-    async def _ask_once(self, key: AnswerKey, ask: Ask) -> tuple[Spoken, str]:
+    async def _is_theirs(self, key: AnswerKey, kept: KeptAnswer) -> bool:
+        """Whether the Hub has not refused the repository to them since it said this."""
+        refused = await self._store.find(AnswerKey(key.repo, key.audience, _REFUSED, ""))
+        return refused is None or refused.said_at_s < kept.said_at_s
+
+    async def _ask_once(self, key: AnswerKey, credential: Credential, ask: Ask) -> tuple[Spoken, str]:
         digest, status = key.digest, "fwd=miss; collapsed"
         task = self._asking.get(digest)
         if task is None:
             status = "fwd=miss; stored"
-            task = self._asking[digest] = asyncio.create_task(self._ask(key, ask), name=f"metadata {key.target}")
+            task = self._asking[digest] = asyncio.create_task(
+                self._ask(key, credential, ask), name=f"metadata {key.target}"
+            )
             task.add_done_callback(lambda ended: self._answered(digest, ended))
         return await asyncio.shield(task), status
 
-    async def _ask(self, key: AnswerKey, ask: Ask) -> Spoken:
+    async def _ask(self, key: AnswerKey, credential: Credential, ask: Ask) -> Spoken:
         generation, now = self._generation, time.time()
         spoken = await ask()
         small = len(spoken.body) <= _LARGEST_KEPT_BYTES
         if spoken.status == 200 and small and generation == self._generation:
             await self._store.keep(key, KeptAnswer(spoken.headers, spoken.body, now))
+        if spoken.refuses and key.repo:
+            self._tell_refused(key.repo, credential)
+            await self.refuse(key.repo, credential)
         return spoken
 
     def _answered(self, digest: str, task: asyncio.Task[Spoken]) -> None:

@@ -6,6 +6,9 @@ from functools import partial
 
 from aiohttp import web
 
+from hfproxy.features.access.real_names import REAL_NAMES
+from hfproxy.features.files.routes import FILES
+from hfproxy.features.metadata.names import KeptNames
 from hfproxy.features.metadata.routes import METADATA, MetadataPaths, answering
 from hfproxy.features.metadata.service import MetadataService
 from hfproxy.features.metadata.store import AnswerStore
@@ -18,12 +21,17 @@ from hfproxy.writes import Written
 @asynccontextmanager
 async def provide(app: web.Application) -> AsyncIterator[None]:
     files = app[SETTINGS].files
+    store = AnswerStore(app[DATABASE])
+    stale_s = float("inf") if files.offline else files.stale_for.total_seconds()
     service = app[METADATA] = MetadataService(
-        store=AnswerStore(app[DATABASE]),
+        store=store,
         fresh_s=min(files.fresh_for, files.rights_for).total_seconds(),
-        stale_s=float("inf") if files.offline else files.stale_for.total_seconds(),
+        stale_s=stale_s,
         offline=files.offline,
+        refused=app[FILES].lookup.refuse,
     )
+    app[FILES].lookup.on_refused = service.refuse
+    app[REAL_NAMES].kept = KeptNames(store, stale_s=stale_s, offline=files.offline)
     app[WRITE_WATCHERS].append(partial(_forget_what_was_written, service))
     yield
 

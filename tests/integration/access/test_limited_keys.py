@@ -10,6 +10,7 @@ import pytest
 from hfproxy.downstream.access import Role
 from hfproxy.sandbox.config import SandboxConfig
 from hfproxy.sandbox.server import Sandbox, running_sandbox
+from hfproxy.upstream.refs import RepoRef, RepoType
 from tests.integration.access.test_callers import make_key
 from tests.support.gateway import Gateway, gateway_for
 
@@ -94,6 +95,44 @@ async def test_an_old_name_does_not_lead_to_a_repository_elsewhere(limited: Limi
     assert await limited.refused("PUT", {"type": "model", "namespace": "acme/old", "private": True})
     assert await limited.refused("DELETE", {"type": "model", "name": "acme/old"})
     assert await exists(sandbox, "alice/new")
+
+
+async def test_it_reads_what_is_kept_while_the_hub_is_away_and_offline(tmp_path: Path) -> None:
+    key = await make_key(tmp_path, "limited", repos=["acme/*"])
+    free = await make_key(tmp_path, "free")
+    async with running_sandbox(SandboxConfig()) as sandbox:
+        for name in ("acme/stays", "acme/went", "acme/free"):
+            ref = RepoRef.parse(RepoType.MODEL, name)
+            sandbox.hub.create_repo(ref, by="alice", files={"a.json": b"{}"}, visibility="private")
+        upstream = sandbox.url
+        async with gateway_for(upstream, tmp_path, UPSTREAM__TOKEN="hf_sandbox_alice") as gateway:
+            assert await read(gateway, "acme/stays", key) == 200
+            for name in ("acme/went", "acme/free"):
+                assert await read(gateway, name, free) == 200
+            await move(upstream, "acme/went", "alice/went")
+            assert await read(gateway, "acme/went", key) == 403
+    for offline in ("false", "true"):
+        settings = {"UPSTREAM__TOKEN": "hf_sandbox_alice", "FILES__OFFLINE": offline}
+        async with gateway_for(upstream, tmp_path, **settings) as gateway:
+            assert await read(gateway, "acme/stays", key) == 200
+            assert await read(gateway, "acme/went", key) == 403  # where it leads now is known
+            assert await read(gateway, "acme/went", free) == 200
+            # Nobody ever asked where this one leads, and a name alone is no right.
+            assert await read(gateway, "acme/free", key) in {502, 504}
+            assert await read(gateway, "acme/free", free) == 200
+
+
+async def read(gateway: Gateway, repo: str, key: str) -> int:
+    headers = {"Authorization": f"Bearer {key}"}
+    async with gateway.http.get(f"{gateway.url}/{repo}/resolve/main/a.json", headers=headers) as answer:
+        return answer.status
+
+
+async def move(hub: str, old: str, new: str) -> None:
+    headers = {"Authorization": "Bearer hf_sandbox_alice"}
+    names = {"fromRepo": old, "toRepo": new, "type": "model"}
+    async with aiohttp.ClientSession(headers=headers) as http, http.post(f"{hub}/api/repos/move", json=names) as moved:
+        assert moved.status == 200, await moved.text()
 
 
 async def test_a_refusal_is_in_the_trail(limited: Limited, tmp_path: Path) -> None:

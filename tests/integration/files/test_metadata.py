@@ -100,3 +100,17 @@ async def test_the_last_answer_is_given_while_the_hub_is_away(
     async with gateway_for(hub.url, tmp_path, **kept_in, FILES__FRESH_FOR="0s") as gateway:
         assert (await get(gateway, INFO))[:2] == (200, b'{"sha":"1"}')
         assert (await get(gateway, INFO, "hf_alice_of_the_tests"))[0] in {429, 502, 503}
+
+
+@pytest.mark.parametrize(("code", "status"), [("RepoNotFound", 502), ("RevisionNotFound", 200)])
+async def test_what_the_hub_refused_since_is_not_given_while_it_is_away(
+    hub: ScriptedHub, tmp_path: Path, code: str, status: int
+) -> None:
+    async with gateway_for(hub.url, tmp_path, FILES__FRESH_FOR="0s") as gateway:
+        for question in (INFO, TREE):
+            assert (await get(gateway, question))[0] == 200
+        hub.reply = says(404, b'{"error":"no"}', X_Error_Code=code)
+        assert (await get(gateway, INFO))[0] == 404
+    hub.reply = closes  # type: ignore[assignment]
+    async with gateway_for(hub.url, tmp_path, FILES__FRESH_FOR="0s") as gateway:
+        assert (await get(gateway, TREE))[0] == status
