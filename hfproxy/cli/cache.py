@@ -14,7 +14,7 @@ from hfproxy.starting import CannotStart
 
 if TYPE_CHECKING:
     from hfproxy.settings import Settings
-    from hfproxy.storage.blobs import BlobInfo, BlobStore
+    from hfproxy.storage.blobs import BlobInfo, BlobKey, BlobStore
     from hfproxy.storage.database import Database
     from hfproxy.upstream.refs import RepoRef
 
@@ -162,13 +162,10 @@ def warm(
     import asyncio
 
     from hfproxy.errors import ProxyError
-    from hfproxy.logs import set_up_logging
     from hfproxy.storage import pins
 
     repo, revision = named(name, repo_type)
-    settings = read_settings().settings
-    quiet = settings.logging.model_copy(update={"level": "error"})
-    set_up_logging(quiet, secrets=settings.secrets())
+    settings = _quietly()
     try:
         problems = asyncio.run(_warm(settings, repo, revision, include or [], exclude or []))
     except CannotStart as error:
@@ -225,6 +222,7 @@ def prune(
     ] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Delete files that are on their way and idle.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Delete kept files, but for pinned ones; the Hub is asked for them again when somebody wants them."""
     from hfproxy.features.files import upkeep
@@ -239,22 +237,60 @@ def prune(
         return await upkeep.prune(blobs, pinned=pinned, to_bytes=to, unused_s=unused_s, partial=partial, dry=dry_run)
 
     gone = with_store(work)
+    if as_json:
+        told = {"files": len(gone), "bytes": sum(info.size_bytes for info in gone), "dry_run": dry_run}
+        sys.stdout.write(json.dumps(told) + "\n")
+        return
     verb = "would go" if dry_run else "are gone"
     out.print(f"{len(gone)} files {verb}, {human(sum(info.size_bytes for info in gone))}", highlight=False)
 
 
 @app.command()
-def verify() -> None:
-    """Read every kept file again and delete those that are not what their hash says; exit with 1 if there were any."""
+def verify(
+    repair: Annotated[bool, typer.Option("--repair", help="Fetch them again at once, from the Hub.")] = False,
+) -> None:
+    """Read every kept file again and delete those that are not what their hash says.
+
+    Exit code 1 if there were any, with --repair if one could not be fetched again.
+    """
+    import asyncio
+
     wrong = with_store(lambda blobs, _: _verify(blobs))
-    for key in wrong:
-        err.print(f"{key} was wrong; it is deleted, and will be fetched again", highlight=False)
-    if wrong:
+    if not wrong:
+        out.print("Every kept file is what its hash says.")
+        return
+    if not repair:
+        for key in wrong:
+            err.print(f"{key} was wrong; it is deleted, and will be fetched again", highlight=False)
         raise typer.Exit(1)
-    out.print("Every kept file is what its hash says.")
+    settings = _quietly()
+    try:
+        problems = asyncio.run(_fetch_again(settings, wrong))
+    except CannotStart as error:
+        fail(str(error), code=error.exit_code)
+    out.print(f"{len(wrong)} files were wrong, {len(wrong) - len(problems)} are repaired", highlight=False)
+    if problems:
+        fail(f"{len(problems)} files are deleted, but could not be fetched again:", *problems)
 
 
-async def _verify(blobs: "BlobStore") -> list[str]:
+async def _fetch_again(settings: "Settings", keys: "list[BlobKey]") -> list[str]:
+    from hfproxy.features.stocking.warming import warmer
+    from hfproxy.server import hub_ready
+
+    async with hub_ready(settings) as ready, warmer(ready) as warming:
+        return [f"{key}: {problem}" for key in keys if (problem := await warming.fetch_again(key)) is not None]
+
+
+def _quietly() -> "Settings":
+    """The settings for a gateway that works inside a command, whose log is its messages."""
+    from hfproxy.logs import set_up_logging
+
+    settings = read_settings().settings
+    set_up_logging(settings.logging.model_copy(update={"level": "error"}), secrets=settings.secrets())
+    return settings
+
+
+async def _verify(blobs: "BlobStore") -> "list[BlobKey]":
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     from hfproxy.features.files import upkeep
@@ -267,7 +303,7 @@ async def _verify(blobs: "BlobStore") -> list[str]:
         async for info, size_bytes, right in upkeep.verify(blobs):
             progress.advance(bar, size_bytes)
             if right is False:
-                wrong.append(str(info.key))
+                wrong.append(info.key)
     return wrong
 
 

@@ -19,7 +19,7 @@ _WRITE_TIMEOUT_S = 30.0
 
 
 class ObjectGone(BlobStoreBroken):
-    """There is no such object: somebody evicted the blob."""
+    """There is no such object, or not all of it: somebody evicted the blob, or damaged the bucket."""
 
 
 class Bucket:

@@ -61,7 +61,7 @@ class ObjectBlob:
                     self._memory.ahead(self._name(block + 1))
                 part = content[first:last]
                 if len(part) < last - first:
-                    raise BlobStoreBroken(f"an object of {self.key} is too short")
+                    raise ObjectGone(f"an object of {self.key} is too short")
                 parts.append(part)
                 start += len(part)
         except ObjectGone:

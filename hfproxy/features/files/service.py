@@ -135,14 +135,18 @@ class FileService:
     async def _pieces_of_ours(
         self, key: BlobKey, found: Found, start: int, stop: int, *, whole: bool
     ) -> AsyncGenerator[FilePiece | bytes]:
+        size, position = found.entry.size_bytes, start
         if (blob := await self._blobs.open(key)) is not None:
             with closing(blob):
-                async with aclosing(_read(blob, start, stop)) as read:
-                    async for piece in read:
-                        yield piece
-            return
+                if blob.size_bytes == size:
+                    async with aclosing(_read(blob, start, stop)) as read:
+                        async for piece in read:
+                            yield piece
+                    return
+            # Somebody cut it short, or wrote to it: that is no other file, that is none.
+            log.warning("blob.corrupt", blob=str(key))
+            await self._blobs.delete(key)
         self._refuse_offline(found)
-        size, position = found.entry.size_bytes, start
         async with self._fills.following(
             key, size, found.way, found.entry.etag, start=start, stop=stop, whole=whole
         ) as (fill, reader):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from hfproxy.storage.blobs import BlobBusy, BlobInfo, BlobKey, BlobStore, begin_digest
+from hfproxy.storage.bucket import ObjectGone
 from hfproxy.storage.database import Database
 from hfproxy.storage.pins import all_pins
 from hfproxy.storage.pointer_tables import FILES
@@ -97,7 +98,10 @@ async def verify(blobs: BlobStore) -> AsyncGenerator[tuple[BlobInfo, int, bool |
         digest, position, last = begin_digest(info.key.algorithm, blob.size_bytes), 0, 0
         try:
             while position < blob.size_bytes:
-                content = await blob.read(position, min(position + _CHUNK_BYTES, blob.size_bytes))
+                try:
+                    content = await blob.read(position, min(position + _CHUNK_BYTES, blob.size_bytes))
+                except ObjectGone:
+                    break
                 if not content:
                     break
                 digest.update(content)

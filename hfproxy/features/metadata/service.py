@@ -102,9 +102,9 @@ class MetadataService:
     async def refuse(self, repo: str, credential: Credential) -> None:
         """Gives nothing of a repository that was said before now, to this credential or to everybody.
 
-        Refused to one, it is not open to all.
+        Refused to one, it is not open to all. To callers with tokens of their own nothing old is ever given.
         """
-        for who in {audience(credential), EVERYBODY}:
+        for who in {EVERYBODY} | ({audience(credential)} if credential.owner != "caller" else set()):
             await self._store.keep(AnswerKey(repo, who, _REFUSED, ""), KeptAnswer((), b"", time.time()))
 
     async def _said_to_others(self, key: AnswerKey, credential: Credential) -> KeptAnswer | None:

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from sqlalchemy import select
 
 from hfproxy.app import create_app
 from hfproxy.downstream.access import Caller, Role
@@ -27,8 +28,10 @@ from hfproxy.features.metadata.routes import METADATA
 from hfproxy.features.metadata.service import Spoken
 from hfproxy.features.passthrough.routes import RELAY
 from hfproxy.features.stocking.questions import DEFAULT_REVISION, info_questions, next_page, tree_questions
+from hfproxy.keys import DATABASE
 from hfproxy.settings import Settings
-from hfproxy.storage.blobs import BlobProblem
+from hfproxy.storage.blobs import BlobKey, BlobProblem
+from hfproxy.storage.pointer_tables import FILES as FILE_NAMES
 from hfproxy.upstream.client import USER_AGENT
 from hfproxy.upstream.credentials import NOBODY, Credential
 from hfproxy.upstream.refs import FileRef, RepoRef
@@ -39,6 +42,7 @@ _AT_ONCE = 8
 _CALLER = Caller("hfproxy cache warm", Role.ADMIN)
 # A branch that moves while it is looked at is looked at again.
 _LOOKS = 3
+_MOST_NAMES_TRIED = 20
 # What was kept for an offline gateway must not be taken for too old by a command beside it.
 _FOR_EVER = timedelta(days=36_500)
 
@@ -114,6 +118,18 @@ class Warmer:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def fetch_again(self, key: BlobKey) -> str | None:
+        """Fetches bytes by any name they are known by; what kept them from being kept, None if they are."""
+        named = select(FILE_NAMES).where(FILE_NAMES.c.etag == key.digest).limit(_MOST_NAMES_TRIED)
+        problem = "no file of this hash is known"
+        for row in await self._app[DATABASE].read(lambda connection: connection.execute(named).all()):
+            ref = FileRef(RepoRef.parse_printed(row.repo), row.commit_hash, row.path)
+            warmed = await self._warm(ref, row.size_bytes, lambda _: None)
+            if warmed.problem is None:
+                return None
+            problem = f"{ref.repo} {ref.path}: {warmed.problem}"
+        return problem
 
     async def _warm(self, ref: FileRef, size_bytes: int, progressed: Callable[[int], None]) -> Warmed:
         told = 0
@@ -212,7 +228,7 @@ async def warmer(settings: Settings) -> AsyncIterator[Warmer]:
     Raises CannotStart.
     """
     # Nothing is taken for fresh, so that all is asked and said anew; nothing is forgotten before it is.
-    anew = {"offline": False, "fresh_for": timedelta(0), "stale_for": _FOR_EVER}
+    anew = {"offline": False, "fresh_for": timedelta(0), "stale_for": _FOR_EVER, "names_for": _FOR_EVER}
     files = settings.files.model_copy(update=anew)
     server = settings.server.model_copy(update={"host": "127.0.0.1"})
     app = create_app(settings.model_copy(update={"files": files, "server": server}))

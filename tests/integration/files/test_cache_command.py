@@ -8,11 +8,16 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from sqlalchemy import select
 
+from hfproxy.storage.blob_tables import BLOBS
+from hfproxy.storage.opening import open_database
 from tests.integration.files.conftest import until
+from tests.support.buckets import bucket_variables
 from tests.support.command import hfproxy
 from tests.support.file_hub import FileHub
 from tests.support.gateway import gateway_for
+from tests.support.s3_servers import S3Server
 from tests.support.serving import serving
 
 
@@ -50,15 +55,75 @@ async def test_what_is_kept_is_counted_listed_and_shown(root: Path) -> None:
     assert [(file["path"], file["kept"]) for file in shown] == [("config.json", "whole"), ("w.bin", "whole")]
 
 
-async def test_a_damaged_file_is_found_and_goes(root: Path) -> None:
+async def test_a_damaged_file_is_found_and_goes_and_is_repaired(hub: FileHub, root: Path) -> None:
     assert run("cache", "verify", root=root).returncode == 0
     [file] = [file for file in (root / "blobs/complete/sha256").rglob("*") if file.is_file()]
-    with file.open("r+b") as damaged:
-        damaged.seek(1_500_000)
-        damaged.write(b"?" if WEIGHTS[1_500_000:1_500_001] != b"?" else b"!")
+
+    def damage() -> None:
+        with file.open("r+b") as damaged:
+            damaged.seek(1_500_000)
+            damaged.write(b"?" if WEIGHTS[1_500_000:1_500_001] != b"?" else b"!")
+
+    damage()
     done = run("cache", "verify", root=root)
     assert (done.returncode, file.name in done.stderr) == (1, True)
     assert not file.exists()
+    file.write_bytes(WEIGHTS)
+    damage()
+    repaired = await asyncio.to_thread(repair, root, HF_ENDPOINT=hub.url)
+    assert (repaired.returncode, "1 files were wrong, 1 are repaired" in repaired.stdout) == (0, True), repaired
+    assert file.read_bytes() == WEIGHTS
+    damage()
+    in_vain = await asyncio.to_thread(repair, root, HF_ENDPOINT="http://127.0.0.1:9")
+    assert (in_vain.returncode, file.name in in_vain.stderr, file.exists()) == (1, True, False), in_vain
+
+
+def repair(root: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return hfproxy("cache", "verify", "--repair", cwd=root, HFPROXY_STORAGE__ROOT=str(root), **variables)
+
+
+async def test_a_file_that_was_cut_short_is_fetched_again_when_it_is_wanted(hub: FileHub, root: Path) -> None:
+    [file] = [file for file in (root / "blobs/complete/sha256").rglob("*") if file.is_file()]
+    os.truncate(file, 2_000_000)
+    async with (
+        gateway_for(hub.url, root) as gateway,
+        gateway.http.get(f"{gateway.url}/acme/demo/resolve/main/w.bin") as answer,
+    ):
+        assert await answer.read() == WEIGHTS
+
+
+async def test_damage_in_a_bucket_is_found_and_repaired(hub: FileHub, rclone_server: S3Server, tmp_path: Path) -> None:
+    hub.add("w.bin", WEIGHTS)
+    variables = bucket_variables(rclone_server)
+    settings = {name.removeprefix("HFPROXY_"): value for name, value in variables.items()}
+    bucket = rclone_server.store(variables["HFPROXY_STORAGE__BLOBS"].split("/")[2])
+
+    async def served() -> bool:
+        async with gateway_for(hub.url, tmp_path, **settings) as gateway:
+            async with gateway.http.get(f"{gateway.url}/acme/demo/resolve/main/w.bin") as answer:
+                right = await answer.read() == WEIGHTS
+            async with open_database(tmp_path) as database, asyncio.timeout(60):
+                whole = select(BLOBS.c.blob).where(BLOBS.c.complete)
+                # It is read to its end before it is noted as kept.
+                while not await database.read(lambda connection: connection.execute(whole).all()):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            return right
+
+    def objects() -> set[str]:
+        return {each["path"] for page in bucket.list() for each in page}
+
+    assert await served()
+    passed: set[str] = set()  # what was deleted stays for an hour
+    for damage in (lambda name: bucket.put(name, bytes(1024**2)), bucket.delete):
+        damage(min(objects() - passed))
+        passed |= objects()
+        before = hub.count("GET")
+        repaired = await asyncio.to_thread(repair, tmp_path, HF_ENDPOINT=hub.url, **variables)
+        assert (repaired.returncode, "1 are repaired" in repaired.stdout) == (0, True), repaired
+        after = hub.count("GET")
+        assert after > before
+        assert await served()
+        assert hub.count("GET") == after
 
 
 async def test_pruning_takes_the_least_recently_used(root: Path) -> None:
@@ -68,7 +133,8 @@ async def test_pruning_takes_the_least_recently_used(root: Path) -> None:
     os.utime(large, (0, 0))
     assert "1 files would go" in run("cache", "prune", "--to", "1MB", "--dry-run", root=root).stdout
     assert large.exists()
-    assert "1 files are gone" in run("cache", "prune", "--to", "1MB", root=root).stdout
+    pruned = run("cache", "prune", "--to", "1MB", "--json", root=root)
+    assert json.loads(pruned.stdout) == {"files": 1, "bytes": len(WEIGHTS), "dry_run": False}
     assert not large.exists()
 
 
