@@ -16,7 +16,12 @@ ALICE = {"Authorization": "Bearer hf_sandbox_alice"}
 SECRET = "a long secret of the tests"
 PATH = "/-/webhooks/hub"
 # Nothing but a notice makes the gateway ask again.
-LONG = {"FILES__FRESH_FOR": "1h", "FILES__RIGHTS_FOR": "1h", "UPSTREAM__WEBHOOK_SECRET": SECRET}
+LONG = {
+    "FILES__FRESH_FOR": "1h",
+    "FILES__RIGHTS_FOR": "1h",
+    "UPSTREAM__WEBHOOK_SECRET": SECRET,
+    "ACCESS__FAILED_ATTEMPTS": "20",
+}
 
 
 @dataclass
