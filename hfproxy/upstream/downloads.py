@@ -251,7 +251,7 @@ def _facts(status: int, headers: Mapping[str, str], commit_hash: str | None, ask
     redirected = status in _REDIRECTS
     if redirected:
         etag, size = linked_etag, whole_number(linked_size)
-    if commit_hash is None or etag is None or size is None or status not in {200, *_REDIRECTS}:
+    if not commit_hash or not etag or size is None or status not in {200, *_REDIRECTS}:
         # A login page or a captive portal says 200 too (contract 9.18).
         raise HubMisspoke(f"an answer {status} that does not describe a file", asked=asked)
     etag = normalise_etag(etag)

@@ -94,6 +94,12 @@ async def test_a_size_that_is_none_is_the_hubs_mistake(hub: ScriptedHub, gateway
     assert await status_of(gateway, "HEAD", "/acme/demo/resolve/main/d") == 502
 
 
+@pytest.mark.parametrize("empty", ["X-Repo-Commit", "ETag"])
+async def test_a_name_of_nothing_names_no_file(hub: ScriptedHub, gateway: Gateway, empty: str) -> None:
+    hub.reply = says(200, b"", **{"X-Repo-Commit": "a" * 40, "ETag": '"e"', empty: ""})
+    assert await status_of(gateway, "HEAD", "/acme/demo/resolve/main/e") == 502
+
+
 async def test_no_connection_is_left_in_a_state_that_the_next_answer_could_be_read_wrongly_from(
     hub: ScriptedHub, gateway: Gateway
 ) -> None:
