@@ -1,6 +1,7 @@
 """Globs of rules, and an index that tries only those whose beginning or end fits.
 
-`*` stands for any characters but `/`, `**` for any characters, `?` for one but `/`. Case does not matter.
+`*` stands for any characters but `/`, `**` for any characters, `?` for one but `/`; `**/` at the beginning or behind a
+`/` also stands for no folder at all. Case does not matter.
 """
 
 import re
@@ -10,7 +11,7 @@ from functools import lru_cache
 _MOST_CHARACTERS = 200
 _KEY_LENGTH = 4
 _WILD = re.compile(r"\*\*/|[*?]")
-_DOUBLE_STAR = re.compile(r"(\*\*/?)")
+_DOUBLE_STAR = re.compile(r"((?:^|(?<=/))\*\*/|\*\*)")
 
 
 class BadGlob(ValueError):
