@@ -29,6 +29,7 @@ def serve(
     from hfproxy.allocator import share_memory_between_threads
     from hfproxy.first_screen import gateway_screen
     from hfproxy.logs import set_up_logging
+    from hfproxy.open_files import allow_many_open_files
     from hfproxy.server import serve_until_stopped
     from hfproxy.settings import Settings
     from hfproxy.workers import WorkerFailed, serve_with_workers
@@ -41,6 +42,7 @@ def serve(
     }
     settings = read_settings(flags).settings
     share_memory_between_threads()
+    allow_many_open_files()
     try:
         set_up_logging(settings.logging, secrets=settings.secrets())
         serve_all = serve_until_stopped if settings.server.workers == 1 else serve_with_workers

@@ -79,3 +79,9 @@ async def test_a_gateway_that_listens_imports_nothing_more_for_its_requests(tmp_
     assert not told & {"/-/live", "/-/ready", "/-/metrics"}, "that all is well would fill the log"
     assert [name for name in after if name.partition(".")[0] not in sys.stdlib_module_names] == []
     assert not {"cryptography.x509", "dulwich", "obstore", "asyncpg"} & set(before)
+
+
+async def test_it_may_open_all_the_files_that_the_system_grants(tmp_path: Path) -> None:
+    async with serving(tmp_path, open_files=(256, 512), HF_ENDPOINT="http://127.0.0.1:9") as server:
+        limits = Path(f"/proc/{server.pid}/limits").read_text()
+    assert re.search(r"^Max open files +512 +512 ", limits, re.MULTILINE), limits

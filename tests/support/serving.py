@@ -62,11 +62,12 @@ class Serving:
 
 @asynccontextmanager
 async def serving(
-    root: Path, *, port: int = 0, open_files: int | None = None, **variables: str
+    root: Path, *, port: int = 0, open_files: int | tuple[int, int] | None = None, **variables: str
 ) -> AsyncIterator[Serving]:
     """A gateway that keeps its state in `root`, with its log there.
 
-    open_files: how many files it may have open. variables: as in the environment.
+    open_files: how many files it may have open, or how many at first and how many when it asks.
+    variables: as in the environment.
     """
     root.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -75,7 +76,8 @@ async def serving(
         "HFPROXY_LOGGING__FORMAT": "json",
     }
     with (root / "stdout").open("wb") as out, (root / "stderr").open("wb") as err:
-        limit = ["prlimit", f"--nofile={open_files}:{open_files}"] if open_files is not None else []
+        soft, hard = open_files if isinstance(open_files, tuple) else (open_files, open_files)
+        limit = ["prlimit", f"--nofile={soft}:{hard}"] if soft is not None else []
         process = await asyncio.create_subprocess_exec(
             *limit,
             sys.executable,
