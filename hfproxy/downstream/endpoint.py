@@ -22,8 +22,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError, from_json
 
 from hfproxy.downstream.access import CALLER, Role, require
+from hfproxy.downstream.coded import refuse_coded
 from hfproxy.downstream.expecting import say_continue
-from hfproxy.errors import BadFields, BadRequest, BodyStalled, BodyTooLarge, CodingNotTaken, ProxyError
+from hfproxy.errors import BadFields, BadRequest, BodyStalled, BodyTooLarge, ProxyError
 from hfproxy.keys import SETTINGS
 
 M = TypeVar("M", bound=BaseModel)
@@ -179,8 +180,7 @@ async def _arguments(request: web.Request, operation: Operation) -> dict[str, An
 
 async def _read(request: web.Request) -> bytes:
     """The whole body. Raises BodyTooLarge before it is sent, BodyStalled if it does not end in time, and others."""
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise CodingNotTaken("send the body without a Content-Encoding")
+    refuse_coded(request, "send the body without a Content-Encoding")
     if (request.content_length or 0) > request.client_max_size:
         raise BodyTooLarge(f"this call takes at most {request.client_max_size} bytes")
     try:

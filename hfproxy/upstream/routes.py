@@ -72,6 +72,11 @@ class Route:
         return self.repos[0] if self.repos else None
 
     @property
+    def lacks_name(self) -> bool:
+        """Whether it changes a second repository, and its body does not say in a readable way which."""
+        return self.kind in _TO_ANOTHER and self.right is not Right.READ and len(self.repos) < 2
+
+    @property
     def is_git(self) -> bool:
         return self.kind in _GIT
 
@@ -84,6 +89,7 @@ class Route:
 
 
 _GIT = frozenset({Kind.GIT_REFS, Kind.GIT_FETCH, Kind.GIT_PUSH, Kind.LFS_BATCH, Kind.LFS_VERIFY})
+_TO_ANOTHER = frozenset({Kind.MOVE, Kind.DUPLICATE, Kind.DUPLICATE_LFS})
 # Their repositories, or their direction, stand in the body.
 TOLD_BY_BODY = frozenset({Kind.CREATE, Kind.DELETE, Kind.MOVE, Kind.DUPLICATE, Kind.DUPLICATE_LFS, Kind.LFS_BATCH})
 
@@ -187,8 +193,10 @@ def _read(segments: Sequence[str], query: dict[str, str]) -> Route:
 def _repo_api(repo_type: RepoType, rest: Sequence[str]) -> Route:
     length = _api_id_length(rest)
     repo_id, verb, more = "/".join(rest[:length]), rest[length : length + 1], rest[length + 1 :]
-    kind = _KIND_OF_API_VERB.get(verb[0], Kind.OTHER) if verb else Kind.INFO
-    if [*verb, *more] == ["lfs-files", "duplicate"]:
+    # A server may ignore the case of what it is asked to do.
+    asked = [segment.lower() for segment in (*verb, *more)]
+    kind = _KIND_OF_API_VERB.get(asked[0], Kind.OTHER) if asked else Kind.INFO
+    if asked == ["lfs-files", "duplicate"]:
         kind = Kind.DUPLICATE_LFS
     return _repo_route(kind, repo_type, repo_id, more[0] if more else None)
 
@@ -267,6 +275,7 @@ def _repo_route(kind: Kind, repo_type: RepoType, repo_id: str, revision: str | N
 
 
 def _right(method: str, route: Route, parts: Sequence[str]) -> Right:
+    parts = [part.lower() for part in parts]
     api = parts[1:] if parts[:1] == ["api"] else parts
     account = bool(api) and (
         api[0] in _ACCOUNT_ROOTS
@@ -305,6 +314,9 @@ def _repos_in_body(route: Route, document: dict[str, Any]) -> tuple[RepoRef, ...
     repo_type = document.get("type") or (route.repo.repo_type.value if route.repo is not None else "model")
     if not isinstance(repo_type, str):
         raise BadReference("'type' must be a string")
+    if kind is Kind.DUPLICATE and route.repo is not None:
+        # A copy is of its original's type: a Hub that asks for none does not look at one that is given.
+        repo_type = route.repo.repo_type.value
     if kind is Kind.MOVE:
         names = [document.get("fromRepo"), document.get("toRepo")]
     elif kind is Kind.DUPLICATE:
@@ -314,7 +326,7 @@ def _repos_in_body(route: Route, document: dict[str, Any]) -> tuple[RepoRef, ...
     else:
         owner, name = document.get("organization"), document.get("name")
         names = [f"{owner}/{name}" if owner and isinstance(name, str) and "/" not in name else name]
-    if repo_type == "bucket":
+    if repo_type == "bucket" and route.repo is None:
         return ()
     if not all(isinstance(name, str) for name in names):
         raise BadReference("the body names no repository")

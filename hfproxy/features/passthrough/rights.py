@@ -1,6 +1,7 @@
 """What a caller must be for a relayed call."""
 
 from hfproxy.downstream.access import Caller, Role
+from hfproxy.errors import CallerNotAllowed
 from hfproxy.features.access.decisions import require_hub_call
 from hfproxy.upstream.credentials import Credential
 from hfproxy.upstream.routes import Right, Route
@@ -15,6 +16,8 @@ def check_rights(caller: Caller, acting: Credential, method: str, route: Route) 
     token of their own see their own account, and the Hub judges what they may.
     """
     role = _ROLES[route.right]
+    if caller.repos is not None and route.lacks_name:
+        raise CallerNotAllowed(f"the key {caller.name} is limited, and this call's body does not say where it leads")
     if role is Role.ADMIN and acting.owner == "caller":
         role = Role.READER
     require_hub_call(caller, method, *route.repos, role=role, shared=route.shared)

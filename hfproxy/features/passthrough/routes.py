@@ -9,6 +9,7 @@ from aiohttp import web
 from hfproxy.downstream.access import CALLER
 from hfproxy.downstream.base_url import base_url, path_prefix
 from hfproxy.downstream.browsers import RELAYED
+from hfproxy.downstream.coded import refuse_coded
 from hfproxy.downstream.middleware import is_there, note_end
 from hfproxy.downstream.sending import Pace
 from hfproxy.errors import (
@@ -63,6 +64,8 @@ _TRANSFERS = frozenset({Kind.RAW, Kind.RESOLVE, Kind.RESOLVE_CACHE, Kind.COMMIT,
 _SMALL_BODY = 32 * 1024
 _MAX_READ_BODY = 4 * 1024**2
 _MAX_SHOWN_BODY = 64 * 1024**2
+# What is JSON too could say one thing to us and another to who reads it as a form.
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 _STORE_ROUTE = Route(Kind.OTHER, Right.READ)
 _HOW_TO_UPLOAD = (
     "this gateway does not relay uploads by Xet: set HF_HUB_DISABLE_XET=1 in the environment of the uploading program, "
@@ -147,6 +150,9 @@ def _refuse_our_own(request: web.Request, path: str) -> None:
 async def _read_if_told_by_body(request: web.Request, route: Route, body: ClientBody) -> bytes | None:
     if route.kind not in TOLD_BY_BODY or request.method in SAFE_METHODS or route.bucket is not None:
         return None
+    refuse_coded(request, "this call is judged by its body: send it without a Content-Encoding")
+    if request[CALLER].repos is not None and request.content_type in _FORMS:
+        raise BadRequest("this call is judged by its body: send JSON, with a Content-Type that says so")
     return await body.read(max_size=_MAX_READ_BODY)
 
 

@@ -7,7 +7,8 @@ from typing import Literal
 from aiohttp import web
 
 from hfproxy.downstream.access import CALLER, Caller, Role
-from hfproxy.errors import BadRequest, CodingNotTaken
+from hfproxy.downstream.coded import refuse_coded
+from hfproxy.errors import BadRequest
 from hfproxy.features.files.routes import FILES
 from hfproxy.features.policy.commits import Brought, announced, announced_sizes, set_aside
 from hfproxy.features.policy.matching import ANY
@@ -61,8 +62,7 @@ async def judged_upload(
     if await policy.allows(caller, Action.WRITE, route.repo, credential=credential, file=ANY):
         yield body  # whatever it brings
         return
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise CodingNotTaken("rules look into this: send the body without a Content-Encoding")
+    refuse_coded(request, "rules look into this: send the body without a Content-Encoding")
     async with AsyncExitStack() as stack:
         try:
             aside = await stack.enter_async_context(set_aside(body, request.app[SETTINGS].storage.root))

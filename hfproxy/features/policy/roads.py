@@ -126,6 +126,7 @@ def _told(api: bool, rest: Sequence[str], query: dict[str, str]) -> str | Unname
 
 
 def _change(subject: Subject, rest: Sequence[str]) -> Demand:
+    rest = [segment.lower() for segment in rest]
     verb = rest[0] if rest else ""
     if verb == "discussions":
         merges = rest[-1] == "merge"

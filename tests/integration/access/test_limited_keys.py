@@ -1,5 +1,6 @@
 """A key that is limited to some repositories writes nowhere else, by whatever name."""
 
+import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,29 @@ async def test_both_names_of_a_move_must_be_allowed(limited: Limited, sandbox: S
     assert await limited.refused("PUT", {"type": "model", "namespace": "alice/b", "move": "acme/b"})
     assert await exists(sandbox, "acme/a")
     assert await exists(sandbox, "alice/b")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b'{"repository":"alice/copy"}', {}),
+        (b'{"repository":"alice/copy","type":"bucket"}', {}),
+        (b'{"repository":"alice/copy","type":"nonsense"}', {}),
+        (b'{"repository":"alice/copy "}', {}),
+        pytest.param(gzip.compress(b'{"repository":"alice/copy"}'), {"Content-Encoding": "gzip"}, id="gzip"),
+        (b'{"repository":"acme/copy"}', {"Content-Type": "application/x-www-form-urlencoded"}),
+    ],
+)
+async def test_a_copy_goes_only_where_its_body_says_readably(
+    limited: Limited, sandbox: Sandbox, body: bytes, headers: dict[str, str]
+) -> None:
+    await limited.call("POST", {"type": "model", "name": "acme/a"}, key=limited.free)
+    sandbox.asked.clear()
+    sent = {"Authorization": f"Bearer {limited.key}", "Content-Type": "application/json", **headers}
+    url = f"{limited.gateway.url}/api/models/acme/a/duplicate"
+    async with limited.gateway.http.post(url, data=body, headers=sent) as response:
+        assert response.status in {400, 403, 415}
+    assert [asked.raw_path for asked in sandbox.asked if asked.method == "POST"] == []
 
 
 async def test_an_old_name_does_not_lead_to_a_repository_elsewhere(limited: Limited, sandbox: Sandbox) -> None:

@@ -103,6 +103,30 @@ def test_a_copy_names_where_it_goes_beside_what_it_copies() -> None:
     assert classify("POST", "/api/models/acme/demo/lfs-files/duplicate").naming(files).repos == (MODEL, copy)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"repository":"bob/copy","type":"bucket"}',
+        b'{"repository":"bob/copy","type":"nonsense"}',
+        b'{"repository":"bob/copy","type":"dataset"}',
+    ],
+)
+def test_a_copy_is_of_its_originals_type_whatever_its_body_says(body: bytes) -> None:
+    named = classify("POST", "/api/models/acme/demo/duplicate").naming(body)
+    assert named.repos == (MODEL, RepoRef(RepoType.MODEL, "bob", "copy"))
+
+
+@pytest.mark.parametrize("verb", ["duplicate", "Duplicate", "lfs-files/duplicate", "LFS-Files/Duplicate"])
+def test_a_call_that_goes_to_another_repository_lacks_its_name_until_the_body_told_it(verb: str) -> None:
+    assert classify("POST", f"/api/models/acme/demo/{verb}").lacks_name
+    assert not classify("GET", f"/api/models/acme/demo/{verb}").lacks_name
+
+
+@pytest.mark.parametrize("target", ["/api/SETTINGS/webhooks", "/api/models/acme/demo/JWT", "/API/settings/billing"])
+def test_an_accounts_business_is_known_whatever_the_case_of_its_path(target: str) -> None:
+    assert classify("GET", target).right is Right.ACCOUNT
+
+
 def test_an_lfs_batch_reads_only_if_it_says_download() -> None:
     route = classify("POST", "/acme/demo.git/info/lfs/objects/batch")
     assert route.naming(b'{"operation":"download"}').right is Right.READ
