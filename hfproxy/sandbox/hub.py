@@ -14,6 +14,8 @@ from typing import Any, Self
 from hfproxy.upstream.refs import RepoRef, RepoType
 
 from .accounts import Account, Accounts
+from .bucketed import KEPT_AS as BUCKETS_KEPT_AS
+from .bucketed import Bucket, Buckets
 from .callers import Caller
 from .cas.service import Cas
 from .cas.store import XetFile, XetStore
@@ -71,6 +73,7 @@ class Hub:
         self.cdn_url = ""
         self.cas_url = ""
         self.collections = Collections(ledger.text(KEPT_AS))
+        self.buckets = Buckets(ledger.text(BUCKETS_KEPT_AS))
         self.webhooks = Webhooks(ledger.text(WEBHOOKS_KEPT_AS))
         self.deliveries = Deliveries(self._callable_webhook)
         self.pulses = Pulses()
@@ -266,8 +269,9 @@ class Hub:
         self.keep(repo)
 
     def drop_unnamed(self, oids: set[str]) -> None:
-        """Remove the bytes of large files that no repository holds any more."""
+        """Remove the bytes of large files that neither a repository nor a bucket holds any more."""
         held = {oid for repo in self.repos for oid in repo.record.lfs}
+        held |= {oid for bucket in self.buckets for oid in bucket.contents.values()}
         for oid in oids - held:
             self.objects.remove(oid)
 
@@ -309,12 +313,36 @@ class Hub:
             self.lfs_received(upload.repo, upload.oid, upload.size_bytes, by=upload.by)
 
     def _shard_received(self, grant: Grant, file: XetFile) -> None:
-        repo = next((repo for repo in self.repos if repo.record.oid == grant.repo_oid), None)
-        if repo is not None:
-            self.lfs_received(repo, file.sha256, file.size_bytes, by=grant.user)
+        holder = self.holder(grant.repo_oid)
+        if isinstance(holder, Bucket):
+            holder.contents[file.name] = file.sha256
+            self.keep_buckets()
+        elif holder is not None:
+            self.lfs_received(holder, file.sha256, file.size_bytes, by=grant.user)
+
+    def holder(self, oid: str) -> Repository | Bucket | None:
+        """The repository or bucket of an `_id`, which tokens for the Xet store are for."""
+        return self.buckets.by_id(oid) or next((repo for repo in self.repos if repo.record.oid == oid), None)
 
     def owner_of(self, repo: Repository) -> Account | None:
         return self.accounts.named(repo.owner)
+
+    # Buckets
+
+    def keep_buckets(self) -> None:
+        """Remember all buckets after a change."""
+        self.keep_text(BUCKETS_KEPT_AS, self.buckets.text())
+
+    def delete_bucket(self, bucket: Bucket) -> None:
+        self.buckets.remove(bucket)
+        self.keep_buckets()
+        self.drop_unnamed(set(bucket.contents.values()))
+
+    def move_bucket(self, bucket: Bucket, namespace: str, name: str) -> None:
+        """Give a bucket another name; the one it had redirects. Whoever calls has seen that it is free."""
+        bucket.old_ids.append(bucket.repo_id)
+        bucket.namespace, bucket.name, bucket.updated_at = namespace, name, self.now()
+        self.keep_buckets()
 
     # What belongs to no repository
 

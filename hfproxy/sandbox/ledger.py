@@ -1,6 +1,6 @@
 """What a Hub remembers, in memory or on disk.
 
-    <data>/hub.json                 what belongs to no repository: collections
+    <data>/*.json                   what belongs to no repository: collections, webhooks, buckets
     <data>/repos/<_id>/record.json  one repository's record; a folder without one was being created, and is forgotten
     <data>/repos/<_id>/git/         its bare git repository
     <data>/in-use                   locked by the process that has the folder

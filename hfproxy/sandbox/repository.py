@@ -98,6 +98,10 @@ class Repository:
         return self.record.repo_type
 
     @property
+    def kind(self) -> str:
+        return self.repo_type.value
+
+    @property
     def repo_id(self) -> str:
         return self.ref.repo_id
 
@@ -109,6 +113,10 @@ class Repository:
     @property
     def is_private(self) -> bool:
         return self.record.visibility == "private"
+
+    @property
+    def is_disabled(self) -> bool:
+        return self.record.disabled
 
     @property
     def head(self) -> str | None:

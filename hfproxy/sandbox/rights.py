@@ -3,7 +3,7 @@
 Sources: contract sections 1.2 (fine-grained tokens) and 1.4 (answers).
 """
 
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from .accounts import Account, Accounts
 from .callers import Caller
@@ -17,22 +17,49 @@ _WRITERS = ("admin", "write")
 _MEMBERS = ("admin", "write", "contributor", "read")
 
 
+class Owned(Protocol):
+    """What somebody owns and others may be shown: a repository or a bucket."""
+
+    @property
+    def kind(self) -> str:
+        """`model`, `bucket` and so on, as fine-grained tokens name them."""
+
+    @property
+    def owner(self) -> str:
+        """The account it belongs to."""
+
+    @property
+    def repo_id(self) -> str:
+        """`owner/name`."""
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only members may know of it."""
+
+    @property
+    def is_disabled(self) -> bool:
+        """Whether the Hub has closed it."""
+
+
+Seen = TypeVar("Seen", bound=Owned)
+
+
 class Rights:
     """The rules of one Hub, over its accounts."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
-    def sees(self, caller: Caller, repo: Repository) -> bool:
+    def sees(self, caller: Caller, repo: Owned) -> bool:
         """Whether a caller may know that a repository exists. A protected Space shows itself, not its files."""
         return not repo.is_private or (
             self._is_member(caller, repo) and self._token_allows(caller, "repo.content.read", repo)
         )
 
-    def check_visible(self, caller: Caller, repo: Repository | None) -> Repository:
+    def check_visible(self, caller: Caller, repo: Seen | None) -> Seen:
         """The repository, if the caller may know of it. Raises NotLoggedIn or RepoMissing, which tell nothing."""
         if repo is not None and self.sees(caller, repo):
-            if repo.record.disabled:
+            if repo.is_disabled:
                 raise Forbidden("Access to this resource is disabled.")
             return repo
         if caller.account is None:
@@ -76,11 +103,11 @@ class Rights:
             f"Visit {HUB}/{repo.ref} to ask for access."
         )
 
-    def may_write(self, caller: Caller, repo: Repository) -> bool:
+    def may_write(self, caller: Caller, repo: Owned) -> bool:
         owner = self._accounts.named(repo.owner)
         return caller.role_in(owner) in _WRITERS and self._token_allows(caller, "repo.write", repo)
 
-    def check_write(self, caller: Caller, repo: Repository) -> None:
+    def check_write(self, caller: Caller, repo: Owned) -> None:
         """Pass whoever may change a repository they can see. Raises NotLoggedIn or Forbidden."""
         if caller.account is None:
             raise NotLoggedIn
@@ -113,13 +140,13 @@ class Rights:
             raise Forbidden(MISSING_PERMISSION)
         return account
 
-    def _is_member(self, caller: Caller, repo: Repository) -> bool:
+    def _is_member(self, caller: Caller, repo: Owned) -> bool:
         return caller.role_in(self._accounts.named(repo.owner)) in _MEMBERS
 
-    def _token_allows(self, caller: Caller, permission: Permission, repo: Repository) -> bool:
+    def _token_allows(self, caller: Caller, permission: Permission, repo: Owned) -> bool:
         return self._token_reaches(caller, permission, repo.owner, repo)
 
-    def _token_reaches(self, caller: Caller, permission: Permission, owner: str, repo: Repository | None) -> bool:
+    def _token_reaches(self, caller: Caller, permission: Permission, owner: str, repo: Owned | None) -> bool:
         token = caller.token
         if token is None or token.role == "read":
             return permission.endswith(".read")
@@ -129,5 +156,5 @@ class Rights:
         return any(
             permission in scope.permissions and scope.entity.casefold() in names
             for scope in token.scopes
-            if scope.entity_type in {"user", "org"} or (repo is not None and scope.entity_type == repo.repo_type.value)
+            if scope.entity_type in {"user", "org"} or (repo is not None and scope.entity_type == repo.kind)
         )

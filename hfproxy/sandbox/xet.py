@@ -34,18 +34,17 @@ async def offered_hashes(hub: Hub, entries: Iterable[Entry]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A large file at a commit, offered by Xet."""
+    """A file offered by Xet."""
 
     hub: Hub
-    base_url: str
-    repo: Repository
-    commit_hash: str
+    token_url: str
+    """Where a token to read it is given out."""
     file: XetFile
 
     def headers(self) -> dict[str, str]:
         """Of `resolve`."""
         links = [
-            f'<{self._token_url}>; rel="xet-auth"',
+            f'<{self.token_url}>; rel="xet-auth"',
             f'<{self._reconstruction_url}>; rel="xet-reconstruction-info"',
         ]
         return {"X-Xet-Hash": self.file.name, "Link": ", ".join(links)}
@@ -54,7 +53,7 @@ class Offer:
         """E: the metadata in the form that only clients of Xet ask for."""
         return {
             "hash": self.file.name,
-            "refreshUrl": self._token_url,
+            "refreshUrl": self.token_url,
             "reconstructionUrl": self._reconstruction_url,
             "etag": f'"{self.file.sha256}"',
             "size": self.file.size_bytes,
@@ -67,10 +66,6 @@ class Offer:
             LINKED_ETAG: f'"{self.file.sha256}"',
             "Content-Type": FILEINFO,
         }
-
-    @property
-    def _token_url(self) -> str:
-        return f"{self.base_url}{self.repo.ref.api_path}/xet-read-token/{self.commit_hash}"
 
     @property
     def _reconstruction_url(self) -> str:
@@ -96,10 +91,10 @@ class Access:
         }
 
 
-def granted(hub: Hub, repo: Repository, revision: str, permission: Permission, caller: Caller) -> Access:
-    """A new token for a caller whose rights have been looked at."""
+def granted(hub: Hub, oid: str, revision: str, permission: Permission, caller: Caller) -> Access:
+    """A new token for a repository or bucket, and a caller whose rights have been looked at."""
     expires_s = int(hub.now_s()) + hub.config.xet_tokens_last_s
-    grant = Grant(repo.record.oid, revision, permission, caller.name, expires_s)
+    grant = Grant(oid, revision, permission, caller.name, expires_s)
     return Access(hub.cas_url, hub.cas.tokens.write(grant), expires_s)
 
 

@@ -26,6 +26,7 @@ from .transfer import granted_url, xorb_url
 from .xorbs import BadXorb
 
 if TYPE_CHECKING:
+    from ..bucketed import Bucket
     from ..hub import Hub
     from ..repository import Repository
 
@@ -201,12 +202,12 @@ class Origin:
         await answer.write_eof()
         return answer
 
-    def _allowed(self, request: web.Request, permission: Permission) -> "tuple[Grant, Repository]":
-        """What the token grants, and the repository it is for. Raises BadToken, Refusal."""
+    def _allowed(self, request: web.Request, permission: Permission) -> "tuple[Grant, Repository | Bucket]":
+        """What the token grants, and the repository or bucket it is for. Raises BadToken, Refusal."""
         grant = self._cas.tokens.read(request.headers.get("Authorization"))
         if permission == "write" and grant.permission != "write":
             raise Refusal("The token does not permit writing", status=403)
-        repo = next((repo for repo in self._hub.repos if repo.record.oid == grant.repo_oid), None)
+        repo = self._hub.holder(grant.repo_oid)
         if repo is None:
             raise Refusal("The repository is gone", status=404)
         return grant, repo

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from ..bucketed import Bucket
 from ..objects import LfsObjects
 from ..pointers import Pointer
 from ..repository import Repository
@@ -83,8 +84,10 @@ class Cas:
 
     # Reading
 
-    def may_read(self, repo: Repository, grant: Grant, file: XetFile) -> bool:
+    def may_read(self, repo: Repository | Bucket, grant: Grant, file: XetFile) -> bool:
         """Whether a token is for this file: one to read only for its revision's files. Raises RevisionMissing."""
+        if isinstance(repo, Bucket):
+            return file.name in repo.contents if grant.permission == "write" else repo.shows(file.name)
         if file.sha256 not in repo.record.lfs:
             return False
         return grant.permission == "write" or file.sha256 in self._files_at(repo, repo.commit_hash(grant.revision))

@@ -4,6 +4,8 @@ from ..routing import Routes
 from . import (
     access,
     account,
+    bucket_files,
+    buckets,
     checks,
     collections,
     commits,
@@ -34,6 +36,8 @@ def all_routes() -> Routes:
         trouble,
         account,
         checks,
+        buckets,
+        bucket_files,
         listing,
         people,
         webhooks,

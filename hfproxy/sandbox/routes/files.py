@@ -44,7 +44,8 @@ async def resolve(call: Call) -> web.StreamResponse:
         return web.Response(status=304, headers={**told, "ETag": f'"{entry.etag}"'})
     if entry.pointer is not None:
         if file := await offered(call.hub, entry.pointer):
-            offer = Offer(call.hub, call.base_url, repo, commit_hash, file)
+            token_url = f"{call.base_url}{repo.ref.api_path}/xet-read-token/{commit_hash}"
+            offer = Offer(call.hub, token_url, file)
             if FILEINFO in call.request.headers.get("Accept", ""):
                 return json_answer(offer.fileinfo(), headers={**told, **offer.fileinfo_headers()})
             told |= offer.headers()

@@ -52,7 +52,7 @@ async def batch(call: Call) -> web.StreamResponse:
     answers = [_upload(call, repo, offered, in_parts=in_parts) for offered in objects]
     if call.hub.config.xet and isinstance(transfers, list) and "xet" in transfers:
         revision = _revision_of(fields.get("ref"))
-        access = granted(call.hub, repo, revision, "write", call.caller)
+        access = granted(call.hub, repo.record.oid, revision, "write", call.caller)
         objects = [by_xet(call.base_url, repo, quote(revision, safe=""), access, answer) for answer in answers]
         return _lfs_json({"transfer": "xet", "objects": objects})
     multipart = any("chunk_size" in (action["header"] or {}) for answer in answers if (action := _action(answer)))

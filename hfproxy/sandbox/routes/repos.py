@@ -18,6 +18,7 @@ from ..refusals import BadRequest, Conflict
 from ..repository import Visibility
 from ..routing import Routes
 from ..space_settings import named
+from .buckets import moved_bucket
 
 routes = Routes()
 
@@ -66,6 +67,8 @@ async def delete(call: Call) -> web.StreamResponse:
 async def move(call: Call) -> web.StreamResponse:
     fields = await call.json()
     call.hub.rights.check_logged_in(call.caller)
+    if fields.get("type") == "bucket":
+        return moved_bucket(call, str(fields.get("fromRepo")), str(fields.get("toRepo")))
     repo_type = _type(fields.get("type"))
     repo = call.named_repo(repo_type, str(fields.get("fromRepo")))
     call.hub.rights.check_write(call.caller, repo)

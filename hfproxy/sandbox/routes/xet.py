@@ -6,7 +6,6 @@ from ..answers import json_answer
 from ..call import Call
 from ..cas.tokens import Permission
 from ..refusals import NotLoggedIn, Refusal
-from ..repository import Repository
 from ..routing import Routes
 from ..xet import granted
 
@@ -17,7 +16,7 @@ routes = Routes()
 async def read_token(call: Call) -> web.StreamResponse:
     repo = call.readable_repo()
     repo.commit_hash(call.params["revision"])
-    return _token(call, repo, "read")
+    return token_answer(call, repo.record.oid, call.params["revision"], "read")
 
 
 @routes.get("/api/{types}/{repo}/xet-write-token/{revision}")
@@ -32,7 +31,7 @@ async def write_token(call: Call) -> web.StreamResponse:
     else:
         repo = call.writable_repo()
         repo.commit_hash(call.params["revision"])
-    return _token(call, repo, "write")
+    return token_answer(call, repo.record.oid, call.params["revision"], "write")
 
 
 @routes.get("/-/xet")
@@ -49,8 +48,9 @@ async def start_again(call: Call) -> web.StreamResponse:
     return await told(call)
 
 
-def _token(call: Call, repo: Repository, permission: Permission) -> web.StreamResponse:
+def token_answer(call: Call, oid: str, revision: str, permission: Permission) -> web.StreamResponse:
+    """A token for a repository's revision, or for a bucket, which has none. Raises Refusal where there is no Xet."""
     if not call.hub.config.xet:
         raise Refusal("Xet is not enabled on this Hub", status=404)
-    access = granted(call.hub, repo, call.params["revision"], permission, call.caller)
+    access = granted(call.hub, oid, revision, permission, call.caller)
     return json_answer(access.body(), headers={**access.headers(), "Cache-Control": "no-store"})
