@@ -1,7 +1,7 @@
 """How many connections all downloads have together, and how much memory each may take."""
 
-_FEW = 12
-_LARGE_BUFFER_BYTES = 512 * 1024
+_FEW = 8
+_LARGE_BUFFER_BYTES = 256 * 1024
 _SMALL_BUFFER_BYTES = 64 * 1024
 
 
