@@ -30,7 +30,8 @@ from hfproxy.features.policy.taking import count_requests
 from hfproxy.features.repos import wiring as repos
 from hfproxy.features.ui import wiring as ui
 from hfproxy.features.webhooks import wiring as webhooks
-from hfproxy.keys import CHECKS, DATABASE, ERRANDS, HUB, METRICS, NOTICES, SETTINGS, SIGHTINGS, WRITE_WATCHERS
+from hfproxy.features.xet import wiring as xet
+from hfproxy.keys import CARRIED, CHECKS, DATABASE, ERRANDS, HUB, METRICS, NOTICES, SETTINGS, SIGHTINGS, WRITE_WATCHERS
 from hfproxy.metrics import Metrics
 from hfproxy.settings import Settings
 from hfproxy.starting import CannotStart
@@ -73,6 +74,7 @@ def create_app(settings: Settings) -> web.Application:
     app[SETTINGS] = settings
     app[METRICS] = metrics
     app[CHECKS] = {}
+    app[CARRIED] = {}
     app[WRITE_WATCHERS] = []
     app[ERRANDS] = Errands(most=server.max_requests_in_flight, patience_s=server.shutdown_timeout.total_seconds())
     if tracing is not None:
@@ -95,6 +97,7 @@ def create_app(settings: Settings) -> web.Application:
     webhooks.setup(app)
     ops.setup(app)
     ui.setup(app)
+    xet.setup(app)
     passthrough.setup(app)  # the last feature: it takes what nobody else takes
     neighbours.setup(app)  # after all that watch writes
     app.cleanup_ctx.append(wait_for_errands)  # first to close: they need all the rest

@@ -18,8 +18,7 @@
     │   ├── CrossSiteRefused        403  a browser was sent here by somebody else's page
     │   ├── TooManyAttempts         429  too many wrong keys from one address
     │   ├── TooManyRequests         429  more than a limit of the policy lets this caller have
-    │   ├── BodyStalled             408  the body stopped arriving
-    │   └── XetUploadRefused        501  an upload by Xet, which this gateway does not relay
+    │   └── BodyStalled             408  the body stopped arriving
     ├── Overloaded                  503  we have too much to do; try again
     ├── StorageUnavailable          503  the gateway's own database cannot be used
     ├── NotReady                    503  a part of the gateway that it needs does not work
@@ -34,6 +33,7 @@
         ├── HubBroke                502  an answer that ended early, or a connection reset
         ├── HubMisspoke             502  an answer that is not what the Hub's protocol says
         ├── HubSentWrongBytes   502  a file that is not what its hash says
+        ├── PlaceExpired        403  an address for bytes that has run out: ask for another
         ├── NotKept             504  the gateway is offline, and does not have it
         ├── HubFailed               the Hub's own 5xx: 503 and 504 as themselves, all others as 502
         └── HubSlow                 504  no answer in time
@@ -224,14 +224,6 @@ class BodyStalled(RequestRefused):
     title = "The request's body stopped arriving"
 
 
-class XetUploadRefused(RequestRefused):
-    """The client wants to upload by Xet, which this gateway does not relay; it says how to upload without."""
-
-    status = 501
-    code = "XetUploadRefused"
-    title = "Uploads by Xet do not pass this gateway"
-
-
 class Overloaded(ProxyError):
     """The gateway has more to do than it can; `Retry-After` says when to try again."""
 
@@ -351,6 +343,14 @@ class HubSentWrongBytes(UpstreamError):
 
     code = "HubSentWrongBytes"
     title = "The Hub sent wrong bytes"
+
+
+class PlaceExpired(UpstreamError):
+    """An address for bytes is not good any more; 403 makes clients of Xet ask for another (contract 5.3)."""
+
+    status = 403
+    code = "PlaceExpired"
+    title = "The address has run out"
 
 
 class NotKept(UpstreamError):

@@ -37,6 +37,14 @@ EVENTS = {
     "fill.finished": "A file arrived whole, was verified and is kept; `blob` names it",
     "pins.changed": "Other repositories are pinned than before: `count` of them, with so many `blobs`, are not evicted",
     "fill.followed": "Another process or machine downloads this file; what it has is read as it comes",
+    "xorb.interrupted": "A range of a xorb broke off on its way and is asked for again; `code` says why, "
+    "`position` how far it came",
+    "xorb.failed": "A range of a xorb did not arrive; who waited for it asks again",
+    "xorb.refused": "What came as a range of a xorb is none, or another than its name or what is proven says; "
+    "nothing of it is kept",
+    "xorb.doubted": "Kept ranges of a xorb contradict each other, or their reader asked a second time: they "
+    "are fetched anew",
+    "xorb.gone": "A kept piece of a xorb is not there any more; it is fetched again",
     "server.draining": "A stop was asked for; the gateway serves on for `wait_s`, and `/-/ready` says 503 meanwhile",
     "worker.started": "A process took the place of one that had died; `worker` is its number",
     "worker.ended": "A worker died (`exit_code`, negative: a signal); another takes its place after `next_in_s`",

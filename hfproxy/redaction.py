@@ -13,7 +13,7 @@ HIDDEN: Final = "[redacted]"
 
 # `hf_xet`, `hf_transfer` and `hf_hub_download` are packages and functions that messages of the Hub's clients name.
 _KNOWN_BEGINNING = (
-    r"(?:hf_(?!(?:xet|transfer|hub_[a-z_]+)(?![A-Za-z0-9_]))|hfp_|api_org_)[A-Za-z0-9._~+/=-]*[A-Za-z0-9]"
+    r"(?:hf_(?!(?:xet|transfer|hub_[a-z_]+)(?![A-Za-z0-9_]))|hfp_|hfx_|api_org_)[A-Za-z0-9._~+/=-]*[A-Za-z0-9]"
 )
 _QUERY_PARAMETER = (
     r"(?<=[?&;])(?i:x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)|awsaccesskeyid"
@@ -32,7 +32,7 @@ _SCHEME = (
 )
 _USERINFO = r"(?<=://)[^\s/@'\"<>]*(?:@[^\s/@'\"<>]*)*(?=@)"
 # Whoever holds the address of a ticket may use it (`features/passthrough/tickets.py`).
-_TICKET = r"(?<=/-/lfs/)[A-Za-z0-9_=-]+"
+_TICKET = r"(?:(?<=/-/lfs/)|(?<=/-/xet/xorbs/))[A-Za-z0-9_=-]+"
 _JWT = r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"
 
 _NAMED = re.compile(
@@ -47,7 +47,22 @@ _SECRET_KEY = re.compile(
 # Each of these has one of those in it, whatever its case. Looking for them costs a tenth of the search itself, and most
 # of what a log says has none.
 _SIGNS = (
-    *("hf_", "hfp_", "api_org_", "=", "://", "/-/lfs/", "eyj", "bearer", "basic", "authorization", "api-key", "cookie"),
+    *(
+        "hf_",
+        "hfp_",
+        "hfx_",
+        "api_org_",
+        "=",
+        "://",
+        "/-/lfs/",
+        "/-/xet/",
+        "eyj",
+        "bearer",
+        "basic",
+        "authorization",
+        "api-key",
+        "cookie",
+    ),
     *("access-token", "hub-signature", "webhook-secret"),
 )
 

@@ -294,6 +294,14 @@ class FilesSettings(Group):
     )
 
 
+class XetSettings(Group):
+    mode: Literal["http", "relay", "direct"] = Field(
+        "http",
+        description="What clients are told of Xet: http (files go over plain HTTP where clients take them so), relay "
+        "(Xet through the gateway, its chunks kept), direct (clients speak to the Hub's store themselves)",
+    )
+
+
 class AccessSettings(Group):
     anonymous: Literal["none", "reader", "writer", "admin"] | None = Field(
         None,
@@ -349,6 +357,7 @@ class Settings(BaseSettings):
     upstream: UpstreamSettings = UpstreamSettings()
     storage: StorageSettings = StorageSettings()
     files: FilesSettings = FilesSettings()
+    xet: XetSettings = XetSettings()
     access: AccessSettings = AccessSettings()
     policy: PolicySettings = PolicySettings()
     logging: LoggingSettings = LoggingSettings()

@@ -26,6 +26,7 @@ FILES = Table(
     Column("content_type", String()),
     Column("content_disposition", String()),
     Column("noted_at_s", Float(53), nullable=False, server_default="0"),
+    Column("xet_hash", String(64)),
     PrimaryKeyConstraint("repo", "commit_hash", "path"),
 )
 Index("ix_kept_files_noted_at_s", FILES.c.noted_at_s)

@@ -54,6 +54,7 @@ class FileEntry:
     is_lfs: bool
     content_type: str
     content_disposition: str | None
+    xet_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,7 @@ class Pointers:
                 "content_type": file.content_type if file else None,
                 "content_disposition": file.content_disposition if file else None,
                 "noted_at_s": time.time(),
+                "xet_hash": file.xet_hash if file else None,
             },
         )
 
@@ -224,7 +226,15 @@ def _write(connection: Connection, noted: Sequence[tuple[Table, dict[str, Any]]]
 def _entry(row: Any) -> FileEntry | Absence:
     if row.etag is None:
         return Absence(row.commit_hash)
-    return FileEntry(row.commit_hash, row.etag, row.size_bytes, row.is_lfs, row.content_type, row.content_disposition)
+    return FileEntry(
+        row.commit_hash,
+        row.etag,
+        row.size_bytes,
+        row.is_lfs,
+        row.content_type,
+        row.content_disposition,
+        row.xet_hash,
+    )
 
 
 @asynccontextmanager

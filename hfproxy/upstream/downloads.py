@@ -18,7 +18,15 @@ from hfproxy.facts import count_upstream_call, request_id
 from hfproxy.upstream.addresses import HubAddresses, Origin
 from hfproxy.upstream.credentials import Credential
 from hfproxy.upstream.faults import network_faults, refusal
-from hfproxy.upstream.headers import LINKED_ETAG, LINKED_SIZE, REPO_COMMIT, TRACE_ID, normalise_etag, whole_number
+from hfproxy.upstream.headers import (
+    LINKED_ETAG,
+    LINKED_SIZE,
+    REPO_COMMIT,
+    TRACE_ID,
+    XET_HASH,
+    normalise_etag,
+    whole_number,
+)
 from hfproxy.upstream.redirects import led_to
 from hfproxy.upstream.refs import FileRef
 from hfproxy.upstream.routes import Kind, Right, Route
@@ -30,6 +38,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # A signed address that ran out says one of these (403 CloudFront and S3, the rest others): ask the Hub for a new one.
 _EXPIRED = frozenset({401, 403, 404, 410})
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
+_XET_HASH = re.compile(r"[0-9a-f]{64}")
 _UNNAMED_TYPE = "application/octet-stream"
 _SHA256_DIGITS = 64
 
@@ -44,6 +53,7 @@ class FileFacts:
     is_lfs: bool
     content_type: str
     content_disposition: str | None
+    xet_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,4 +272,5 @@ def _facts(status: int, headers: Mapping[str, str], commit_hash: str | None, ask
         is_lfs=linked_etag is not None and len(etag) == _SHA256_DIGITS,
         content_type=_UNNAMED_TYPE if redirected else headers.get("Content-Type", _UNNAMED_TYPE),
         content_disposition=headers.get("Content-Disposition"),
+        xet_hash=headers[XET_HASH] if _XET_HASH.fullmatch(headers.get(XET_HASH, "")) else None,
     )

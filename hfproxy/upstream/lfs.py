@@ -11,6 +11,7 @@ from typing import Any
 
 from hfproxy.upstream.addresses import HubAddresses
 from hfproxy.upstream.documents import print_document, read_document
+from hfproxy.upstream.xet import XetRoad
 
 XET_TRANSFER = "xet"
 _OID = re.compile(r"[0-9a-f]{64}")
@@ -55,7 +56,9 @@ def without_xet(question: bytes) -> bytes:
     return print_document(document)
 
 
-def rewrite_batch(document: Any, *, base: str, addresses: HubAddresses, ticket: Callable[[Target], str]) -> bool:
+def rewrite_batch(
+    document: Any, *, base: str, addresses: HubAddresses, ticket: Callable[[Target], str], xet: XetRoad
+) -> bool:
     """Changes a batch answer in place so that every address is under `base`; tells whether anything was changed.
 
     Calls that need the caller's own credentials keep their path under `base`. All others carry their right to happen in
@@ -70,7 +73,8 @@ def rewrite_batch(document: Any, *, base: str, addresses: HubAddresses, ticket: 
             continue
         for name, action in actions.items():
             if isinstance(action, dict) and isinstance(action.get("href"), str):
-                _rewrite_action(name, action, each, base, addresses, ticket, xet=document.get("transfer") == "xet")
+                by_xet = xet if document.get("transfer") == XET_TRANSFER else None
+                _rewrite_action(name, action, each, base, addresses, ticket, xet=by_xet)
                 changed = True
     return changed
 
@@ -83,10 +87,12 @@ def _rewrite_action(
     addresses: HubAddresses,
     ticket: Callable[[Target], str],
     *,
-    xet: bool,
+    xet: XetRoad | None,
 ) -> None:
     header = action.get("header")
     header = header if isinstance(header, dict) else {}
+    if xet is not None:
+        xet.token_within(header)
     path = addresses.path_of(action["href"])
     authorization = _take(header, "authorization")
     oid, size = lfs_object.get("oid"), lfs_object.get("size")
@@ -98,7 +104,7 @@ def _rewrite_action(
 
     # Where the Hub is a gateway too, a ticket of its own is no path that we could answer.
     is_ticket = path is not None and path.startswith(_GATEWAYS_OWN)
-    if path is not None and not is_ticket and authorization is None and (name != "upload" or xet):
+    if path is not None and not is_ticket and authorization is None and (name != "upload" or xet is not None):
         action["href"] = base + path
         # git-lfs sends its credentials only where an object does not call itself authenticated (`tq/verify.go`).
         lfs_object.pop("authenticated", None)

@@ -13,12 +13,14 @@ from hfproxy.upstream.addresses import HubAddresses, is_absolute
 from hfproxy.upstream.documents import print_document, read_document
 from hfproxy.upstream.headers import LINKED_SIZE, XET_FILEINFO_TYPE, XET_HEADERS, told_to_the_caller, whole_number
 from hfproxy.upstream.lfs import Target, rewrite_batch
-from hfproxy.upstream.links import parse_links, print_links
+from hfproxy.upstream.links import Link, parse_links, print_links
 from hfproxy.upstream.routes import SAFE_METHODS, Kind, Route
+from hfproxy.upstream.xet import XetMode, XetRoad
 
 # Above this size `huggingface_hub` refuses plain HTTP (`constants.py`, MAX_HTTP_DOWNLOAD_SIZE).
 MAX_HTTP_DOWNLOAD_SIZE = 50 * 1000**3
-_XET_RELATIONS = frozenset({"xet-auth", "xet-reconstruction-info"})
+_RECONSTRUCTION = "xet-reconstruction-info"
+_XET_RELATIONS = frozenset({"xet-auth", _RECONSTRUCTION})
 _URL_FIELDS = {
     Kind.CREATE: ("url",),
     Kind.DUPLICATE: ("url",),
@@ -26,6 +28,7 @@ _URL_FIELDS = {
     Kind.COMMIT: ("commitUrl", "pullRequestUrl"),
 }
 _WITH_XET_HASHES = frozenset({Kind.TREE, Kind.PATHS_INFO})
+XET_TOKENS = frozenset({Kind.XET_READ_TOKEN, Kind.XET_WRITE_TOKEN})
 
 # A whole member `"xetHash": …` of an object. In valid JSON a quote that follows `{` or `,` opens a string: inside of a
 # string it would be escaped. So what matches is a member, never the text of a value.
@@ -45,7 +48,7 @@ class Rewriting:
 
     base: scheme, host, port and prefix exactly as the client used them, without a slash at the end.
     prefix: the path in `base`. upstream_prefix: the path in the Hub's endpoint. ticket: makes an address of ours out of
-    a place where bytes lie (`features/passthrough/tickets.py`).
+    a place where bytes lie (`features/passthrough/tickets.py`). xet: how offers of Xet are told.
     """
 
     base: str
@@ -53,6 +56,7 @@ class Rewriting:
     upstream_prefix: str
     addresses: HubAddresses
     ticket: Callable[[Target], str]
+    xet: XetRoad
 
     def headers(self, route: Route, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         """The headers for the caller."""
@@ -72,7 +76,7 @@ class Rewriting:
             elif lower == "x-xet-refresh-route":
                 value = self.addresses.under(self.base, value)
             changed.append((name, value))
-        return changed
+        return self.xet.headers(changed)
 
     def location(self, value: str) -> str:
         """Where a redirect leads: an address of the Hub becomes ours, any other stays."""
@@ -87,22 +91,32 @@ class Rewriting:
         if (links := parse_links(value)) is None:
             return value
         kept = [link for link in links if not (strip_xet and link.relations & _XET_RELATIONS)]
-        moved = [type(link)(self.addresses.under(self.base, link.address), link.parameters) for link in kept]
+        moved = [type(link)(self._moved(link), link.parameters) for link in kept]
         return value if moved == links else print_links(moved)
+
+    def _moved(self, link: Link) -> str:
+        if _RECONSTRUCTION in link.relations:
+            return self.xet.reconstruction(link.address)
+        return self.addresses.under(self.base, link.address)
 
     def body(self, route: Route, body: bytes, *, fileinfo: bool = False) -> bytes:
         """The body for the caller; the very same bytes where nothing has to change."""
         if route.kind in _WITH_XET_HASHES and route.bucket is None:
-            return without_xet_hashes(body)
+            return without_xet_hashes(body) if self.xet.strips else body
         try:
             document = read_document(body)
         except ValueError:
             return body
         if route.kind is Kind.LFS_BATCH:
-            changed = rewrite_batch(document, base=self.base, addresses=self.addresses, ticket=self.ticket)
+            changed = rewrite_batch(
+                document, base=self.base, addresses=self.addresses, ticket=self.ticket, xet=self.xet
+            )
+        elif route.kind in XET_TOKENS:
+            changed = self.xet.token(document)
+        elif fileinfo:
+            changed = self._move_fields(document, ("refreshUrl",)) | self._move_reconstruction(document)
         else:
-            fields = ("refreshUrl",) if fileinfo else _URL_FIELDS.get(route.kind, ())
-            changed = self._move_fields(document, fields)
+            changed = self._move_fields(document, _URL_FIELDS.get(route.kind, ()))
         return print_document(document) if changed else body
 
     def _move_fields(self, document: Any, names: Iterable[str]) -> bool:
@@ -114,23 +128,31 @@ class Rewriting:
                     changed = changed or document[name] != value
         return changed
 
+    def _move_reconstruction(self, document: Any) -> bool:
+        if not isinstance(document, dict) or not isinstance(value := document.get("reconstructionUrl"), str):
+            return False
+        moved = document["reconstructionUrl"] = self.xet.reconstruction(value)
+        return moved != value
+
     def _strips_xet(self, route: Route, headers: Iterable[tuple[str, str]]) -> bool:
         """Whether the offer to fetch by Xet is taken out: on files of repositories that clients fetch by HTTP.
 
         Buckets exist by Xet alone (contract 5.1), and huge files are refused over HTTP by the clients themselves.
         """
-        if route.kind not in {Kind.RESOLVE, Kind.RESOLVE_CACHE} or route.bucket is not None:
+        if not self.xet.strips or route.kind not in {Kind.RESOLVE, Kind.RESOLVE_CACHE} or route.bucket is not None:
             return False
         size = next((value for name, value in headers if name.casefold() == LINKED_SIZE.casefold()), None)
         return (whole_number(size) or 0) <= MAX_HTTP_DOWNLOAD_SIZE
 
 
-def changes_body(method: str, route: Route) -> bool:
+def changes_body(method: str, route: Route, mode: XetMode) -> bool:
     """Whether the answer's body is read and may be changed on its way."""
     if method == "HEAD":
         return False
     if route.kind in _WITH_XET_HASHES:
-        return route.bucket is None
+        return route.bucket is None and mode is XetMode.HTTP
+    if route.kind in XET_TOKENS:
+        return mode is not XetMode.DIRECT
     return route.kind is Kind.LFS_BATCH or (route.kind in _URL_FIELDS and method not in SAFE_METHODS)
 
 

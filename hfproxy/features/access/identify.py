@@ -11,7 +11,8 @@ from hfproxy.downstream.credentials import sent_secret
 from hfproxy.downstream.forwarded import ORIGIN
 from hfproxy.facts import note
 from hfproxy.features.access.callers import Callers
-from hfproxy.keys import ACTING, SETTINGS
+from hfproxy.keys import ACTING, CARRIED, SETTINGS
+from hfproxy.upstream.credentials import NOBODY
 
 CALLERS: Final = web.AppKey("callers", Callers)
 
@@ -19,6 +20,11 @@ CALLERS: Final = web.AppKey("callers", Callers)
 @web.middleware
 async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Puts the caller and the acting credential on the request, and keeps browsers from lending either to a page."""
+    if (holder := request.app[CARRIED].get(request.match_info.handler)) is not None:
+        caller = request[CALLER] = await holder(request)
+        request[ACTING] = NOBODY
+        note(address=caller.address)
+        return await handler(request)
     origin, sent = request[ORIGIN], sent_secret(request.headers)
     caller, request[ACTING] = await request.app[CALLERS].identify(sent, origin)
     request[CALLER] = caller

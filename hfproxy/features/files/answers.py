@@ -1,14 +1,31 @@
 """How a file is told: the headers that every generation of clients finds all it needs in (contract 4.3, 4.4)."""
 
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from hfproxy.features.files.lookup import Found
 from hfproxy.storage.pointers import FileEntry
-from hfproxy.upstream.headers import LINKED_ETAG, LINKED_SIZE, REPO_COMMIT
+from hfproxy.upstream.headers import LINKED_ETAG, LINKED_SIZE, REPO_COMMIT, XET_HASH
+from hfproxy.upstream.refs import FileRef, RepoRef
 
 
-def file_headers(found: Found, *, status: str, download: bool) -> dict[str, str]:
-    """Headers of a 200, 206 or 304; offers no Xet, since what is kept is sent over HTTP."""
+@dataclass(frozen=True, slots=True)
+class XetOffer:
+    """How files are offered by Xet. base: the gateway as this client knows it; cas: our store's address, if any."""
+
+    base: str
+    cas: str | None
+
+    def headers(self, repo: RepoRef, commit_hash: str, xet_hash: str) -> dict[str, str]:
+        """The headers of the offer (contract 4.2 B)."""
+        links = [f'<{self.base}{repo.api_path}/xet-read-token/{commit_hash}>; rel="xet-auth"']
+        if self.cas is not None:
+            links.append(f'<{self.cas}/v1/reconstructions/{xet_hash}>; rel="xet-reconstruction-info"')
+        return {XET_HASH: xet_hash, "Link": ", ".join(links)}
+
+
+def file_headers(found: Found, *, status: str, download: bool, xet: XetOffer | None = None) -> dict[str, str]:
+    """Headers of a 200, 206 or 304; `xet` is how the file is offered by Xet too, if it is."""
     entry = found.entry
     headers = {
         REPO_COMMIT: entry.commit_hash,
@@ -26,6 +43,10 @@ def file_headers(found: Found, *, status: str, download: bool) -> dict[str, str]
     if entry.is_lfs:
         headers[LINKED_ETAG] = f'"{entry.etag}"'
         headers[LINKED_SIZE] = str(entry.size_bytes)
+    # Clients do not fall back to HTTP: where the Hub is away there is no token, and so no offer (contract 5.1).
+    ref = found.way.ref
+    if xet is not None and entry.xet_hash is not None and isinstance(ref, FileRef) and not found.stale:
+        headers |= xet.headers(ref.repo, entry.commit_hash, entry.xet_hash)
     return headers
 
 

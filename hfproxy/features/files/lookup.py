@@ -40,6 +40,11 @@ class Found:
     way: Way
     status: str
 
+    @property
+    def stale(self) -> bool:
+        """Whether the Hub could not be asked."""
+        return "ttl=-1" in self.status
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freshness:
@@ -218,6 +223,7 @@ class Lookup:
                 facts.is_lfs,
                 facts.content_type,
                 facts.content_disposition,
+                facts.xet_hash,
             )
         self._away_until = 0.0
         if generation == self._pointers.generation(repo):

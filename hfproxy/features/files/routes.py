@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from hfproxy.downstream.access import CALLER, Caller
+from hfproxy.downstream.base_url import base_url
 from hfproxy.downstream.browsers import RELAYED
 from hfproxy.downstream.middleware import route_of
 from hfproxy.downstream.ranges import Changed, Multipart, Parts, Unchanged, Unsatisfiable, Whole, wanted
@@ -14,15 +15,16 @@ from hfproxy.downstream.sending import Pace, send_file
 from hfproxy.errors import PreconditionFailed, RangeNotSatisfiable
 from hfproxy.facts import note
 from hfproxy.features.files.admission import ADMISSION
-from hfproxy.features.files.answers import file_headers
+from hfproxy.features.files.answers import XetOffer, file_headers
 from hfproxy.features.files.hot import HotFiles
 from hfproxy.features.files.lookup import Found
 from hfproxy.features.files.paths import file_named
 from hfproxy.features.files.service import FilePiece, FileService
+from hfproxy.features.passthrough.service import CAS_PATH
 from hfproxy.features.policy.taking import transfer
 from hfproxy.keys import ACTING, SETTINGS
-from hfproxy.upstream.headers import DOWNLOAD_COUNTER
-from hfproxy.upstream.rewriting import MAX_HTTP_DOWNLOAD_SIZE
+from hfproxy.upstream.headers import DOWNLOAD_COUNTER, XET_HASH
+from hfproxy.upstream.rewriting import MAX_HTTP_DOWNLOAD_SIZE, is_fileinfo
 
 FILES: Final = web.AppKey("files", FileService)
 # Where there is a lane in front of the middlewares: what is answered there.
@@ -52,12 +54,15 @@ async def answer_file(request: web.Request) -> web.StreamResponse:
     await request.app[ADMISSION].admit(caller, ref, credential, size_of=size_of)
     found = await find()
     note(repo=repo, commit_hash=found.entry.commit_hash)
-    if found.entry.size_bytes > MAX_HTTP_DOWNLOAD_SIZE:
-        # The Python client takes these by Xet alone, and the relay leaves them the offer.
+    mode = request.app[SETTINGS].xet.mode
+    if found.entry.size_bytes > MAX_HTTP_DOWNLOAD_SIZE or (mode != "http" and _wants_fileinfo(request)):
+        # Python takes large files by Xet alone, others ask for nothing else; the relay leaves them the offer.
         return await request.app[RELAY_FILE](request)
     request[RELAYED] = True
-    told = file_headers(found, status=found.status, download="download" in request.query)
-    if (hot := request.app.get(HOT)) is not None:
+    offer = None if mode == "http" else XetOffer(base_url(request), _cas(request))
+    told = file_headers(found, status=found.status, download="download" in request.query, xet=offer)
+    # An offer names the gateway as this client knows it, which those in front of the middlewares do not look at.
+    if (hot := request.app.get(HOT)) is not None and XET_HASH not in told:
         hot.learn(request.raw_path, ref, repo, found, told, route=route_of(request))
     return await answer_found(request, found, told)
 
@@ -90,6 +95,15 @@ async def answer_found(
                 told["X-Accel-Limit-Rate"] = str(pace.bytes_per_s)
             return web.Response(headers=told)
         return await _stream(request, service, found, part, told, pace)
+
+
+def _wants_fileinfo(request: web.Request) -> bool:
+    return any(is_fileinfo(part) for value in request.headers.getall("Accept", ()) for part in value.split(","))
+
+
+def _cas(request: web.Request) -> str | None:
+    """Where the store is asked; in direct mode its own address, which comes with the token."""
+    return base_url(request) + CAS_PATH if request.app[SETTINGS].xet.mode == "relay" else None
 
 
 async def _answer_small(

@@ -31,7 +31,7 @@ from hfproxy.features.files.service import FileService
 from hfproxy.features.passthrough.routes import relay
 from hfproxy.features.policy.routes import POLICY
 from hfproxy.features.policy.taking import LIMITS
-from hfproxy.keys import DATABASE, METRICS, NOTICES, SETTINGS, SIGHTINGS, WRITE_WATCHERS
+from hfproxy.keys import BLOBS, DATABASE, METRICS, NOTICES, SETTINGS, SIGHTINGS, WRITE_WATCHERS
 from hfproxy.storage.old_names import Bounds, old_names_forgotten
 from hfproxy.storage.pins import Pins
 from hfproxy.storage.pointers import kept_pointers
@@ -64,6 +64,7 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
                 shared=settings.server.workers > 1,
             )
         )
+        app[BLOBS] = blobs
         pointers = await stack.enter_async_context(kept_pointers(app[DATABASE]))
         if not files.offline:  # nothing comes to be known offline, and nothing could be asked again
             bounds = Bounds(

@@ -36,8 +36,9 @@ def asked(
     body: bytes,
     credential: Credential,
     caller: Caller,
+    xet: bool,
 ) -> tuple[AnswerKey, Question]:
-    """What the answer is kept under, and what is asked of the Hub for it."""
+    """What the answer is kept under, and what the Hub is asked; xet: whether its offers of Xet are left in."""
     question = Question(
         method=method,
         target=target,
@@ -57,6 +58,7 @@ def asked(
         method=method,
         target=target,
         body=body,
+        form="xet" if xet else "",
     )
     return key, question
 

@@ -14,11 +14,12 @@ from hfproxy.downstream.browsers import RELAYED
 from hfproxy.features.access.decisions import require_hub_call
 from hfproxy.features.access.real_names import REAL_NAMES
 from hfproxy.features.metadata.asking import BASE, ask, asked
-from hfproxy.features.metadata.service import MetadataService
+from hfproxy.features.metadata.service import MetadataService, is_stale
 from hfproxy.features.passthrough.service import RelayService
 from hfproxy.features.policy.judging import judge_call, shown
 from hfproxy.features.policy.withholding import WARNING, Told
-from hfproxy.keys import ACTING
+from hfproxy.keys import ACTING, SETTINGS
+from hfproxy.upstream.rewriting import without_xet_hashes
 from hfproxy.upstream.routes import Kind, Route, UnsafePath, classify
 
 METADATA: Final = web.AppKey("metadata", MetadataService)
@@ -52,6 +53,7 @@ def answering(relay_service: Callable[[web.Request], RelayService], relay: Relay
         # What is kept is asked past the relay, which would look where a name leads.
         await request.app[REAL_NAMES].check(request[CALLER], *route.repos, credential=request[ACTING])
         body = await request.read() if request.method == "POST" else b""
+        xet = request.app[SETTINGS].xet.mode != "http"
         key, question = asked(
             request.method,
             target,
@@ -60,6 +62,7 @@ def answering(relay_service: Callable[[web.Request], RelayService], relay: Relay
             body=body,
             credential=request[ACTING],
             caller=request[CALLER],
+            xet=xet,
         )
         spoken, status = await request.app[METADATA].answer(
             key, request[ACTING], lambda: ask(relay_service(request), question)
@@ -67,7 +70,9 @@ def answering(relay_service: Callable[[web.Request], RelayService], relay: Relay
         request[RELAYED] = True
         headers = CIMultiDict((name, value.replace(BASE, base_url(request))) for name, value in spoken.headers)
         headers["Cache-Status"] = f"hfproxy; {status}"
-        told = await shown(request, route, spoken.body) if spoken.status == 200 else Told(spoken.body)
+        # Clients do not fall back to HTTP, and a Hub that cannot be asked gives no tokens (contract 5.1).
+        said = without_xet_hashes(spoken.body) if xet and is_stale(status) else spoken.body
+        told = await shown(request, route, said) if spoken.status == 200 else Told(said)
         if told.withheld:
             headers.popall("ETag", None)
             headers.add(WARNING, told.warning)

@@ -148,3 +148,8 @@ class MetadataService:
             del self._asking[digest]
         if not task.cancelled():
             task.exception()
+
+
+def is_stale(status: str) -> bool:
+    """Whether a `Cache-Status` of these answers says that the Hub could not be asked."""
+    return "ttl=-1" in status

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import cache
 
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -14,6 +15,7 @@ from hfproxy.features.audit.service import AuditTrail
 from hfproxy.features.passthrough.models import Answer, Question
 from hfproxy.features.passthrough.tickets import TicketOffice
 from hfproxy.features.passthrough.trail import action_of, changes_something
+from hfproxy.features.passthrough.xet_tokens import XetGrant, XetTokens
 from hfproxy.upstream.addresses import HubAddresses, Origin
 from hfproxy.upstream.client import HubClient
 from hfproxy.upstream.coding import identity
@@ -33,9 +35,11 @@ from hfproxy.upstream.rewriting import Rewriting, changes_body, is_fileinfo, wit
 from hfproxy.upstream.routes import Kind, Route
 from hfproxy.upstream.streaming import StreamedAnswer
 from hfproxy.upstream.unsaid import lacks_repo_code
+from hfproxy.upstream.xet import XetMode, XetRoad
 from hfproxy.writes import WriteWatcher, Written
 
 TICKET_PATH = "/-/lfs/"
+CAS_PATH = "/-/xet/cas"
 # A name without an owner in their bodies is one of the account behind the token.
 _OWNED_BY_WHO_ASKS = frozenset({Kind.CREATE, Kind.DELETE, Kind.DUPLICATE})
 _MAX_READ_BODY = 64 * 1024**2
@@ -54,6 +58,8 @@ class RelayService:
         names: RealNames,
         accounts: HubAccounts,
         watchers: Sequence[WriteWatcher],
+        xet_mode: XetMode,
+        xet_tokens: XetTokens,
     ) -> None:
         self._hub = hub
         self._tickets = tickets
@@ -61,6 +67,7 @@ class RelayService:
         self._names = names
         self._accounts = accounts
         self._watchers = watchers
+        self._xet_mode, self._xet_tokens = xet_mode, xet_tokens
         self._addresses = HubAddresses(hub.endpoint)
         self._upstream_prefix = URL(hub.endpoint).raw_path.rstrip("/")
 
@@ -170,7 +177,7 @@ class RelayService:
         if (path := self._addresses.path_of(location)) is not None:
             return self._hub.address(path)
         target = led_to(url, location, asked)
-        if not target.host or (target.scheme != "https" and self._hub.origin.scheme == "https"):
+        if not self._may_lead_to(target):
             raise HubMisspoke(f"a redirect to {target.scheme}://{target.host}", asked=asked)
         return target
 
@@ -193,7 +200,7 @@ class RelayService:
         if lacks_repo_code(streamed.status, said, route, token_sent=question.credential.token is not None):
             told[ERROR_CODE] = "RepoNotFound"
         fileinfo = is_fileinfo(said.get("Content-Type", "")) and question.method == "GET"
-        if not (changes_body(question.method, route) or fileinfo):
+        if not (changes_body(question.method, route, self._xet_mode) or fileinfo):
             return Answer(streamed.status, streamed.reason, told, streamed.chunks())
         coded = await streamed.read(max_size=_MAX_READ_BODY)
         coding = said.get("Content-Encoding", "")
@@ -210,13 +217,13 @@ class RelayService:
         """The headers for the Hub: whole and uncoded where we read the answer, or where its length is the file's."""
         route = question.route
         file = route.kind is Kind.RESOLVE and route.bucket is None
-        plain = changes_body(question.method, route) or (file and question.method == "HEAD")
+        plain = changes_body(question.method, route, self._xet_mode) or (file and question.method == "HEAD")
         headers = []
         for name, value in asked_of_the_hub(question.headers):
             lower = name.casefold()
             if lower == "accept-encoding" and plain:
                 continue
-            if lower == "accept" and file:
+            if lower == "accept" and file and self._xet_mode is XetMode.HTTP:
                 value = without_fileinfo(value)
             headers.append((name, value))
         if plain:
@@ -239,7 +246,33 @@ class RelayService:
             upstream_prefix=self._upstream_prefix,
             addresses=self._addresses,
             ticket=ticket,
+            xet=self._xet_road(question),
         )
+
+    def _xet_road(self, question: Question) -> XetRoad:
+        route = question.route
+
+        @cache  # headers and body of an answer say the same
+        def seal(cas: str, token: str) -> str:
+            asked = f"{question.method} {question.target}"
+            if not self._may_lead_to(led_to(URL(self._hub.endpoint), cas, asked)):
+                raise HubMisspoke(f"a Xet store at {cas!r}", asked=asked)
+            return self._xet_tokens.issue(
+                XetGrant(
+                    cas=cas,
+                    token=token,
+                    caller=question.caller,
+                    repo=str(route.repo) if route.repo is not None else None,
+                    revision=route.revision or "",
+                    writes=route.kind is not Kind.XET_READ_TOKEN,
+                )
+            )
+
+        return XetRoad(self._xet_mode, question.base + CAS_PATH, seal)
+
+    def _may_lead_to(self, target: URL) -> bool:
+        """Whether the Hub may send us there: to any host, but never from https to something weaker."""
+        return bool(target.host) and target.scheme in {"https", self._hub.origin.scheme}
 
     async def _tell(self, question: Question, status: int | None) -> None:
         path = question.target.partition("?")[0]

@@ -1,23 +1,16 @@
 """Addresses of ours that stand for a place the Hub named: sealed, so that they open no other place and tell nothing."""
 
-import json
-import secrets
-from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import asdict
 from time import time
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
+from hfproxy.seals import BadSeal, Seals
 from hfproxy.upstream.lfs import Target
 
 # A large upload asks for all its addresses at the start; the store's own signature ends earlier if it must.
 LIFE_S = 24 * 3600
 # A right to read an object must not outlive the Hub's own; where it names no end, its signed addresses live an hour.
 READING_LIFE_S = 3600
-_NONCE_SIZE = 12
-_VERSION = b"\x01"
 
 
 class BadTicket(ValueError):
@@ -28,24 +21,19 @@ class TicketOffice:
     """Makes and reads tickets. Whoever holds one may go where it leads, and only there, until it runs out."""
 
     def __init__(self, key: bytes, *, clock: Callable[[], float] = time) -> None:
-        self._cipher = AESGCM(key)
+        self._seals = Seals(key)
         self._clock = clock
 
     def issue(self, target: Target) -> str:
         """The ticket's text: one path segment that needs no encoding."""
         life_s = min(target.life_s or READING_LIFE_S, LIFE_S) if target.gives_object else LIFE_S
-        plain = json.dumps({**asdict(target), "until": int(self._clock()) + life_s}, separators=(",", ":"))
-        nonce = secrets.token_bytes(_NONCE_SIZE)
-        sealed = self._cipher.encrypt(nonce, plain.encode(), _VERSION)
-        return urlsafe_b64encode(_VERSION + nonce + sealed).decode().rstrip("=")
+        return self._seals.seal({**asdict(target), "until": int(self._clock()) + life_s})
 
     def read(self, text: str) -> Target:
         """Where the ticket leads. Raises BadTicket."""
         try:
-            raw = b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
-            version, nonce, sealed = raw[:1], raw[1 : 1 + _NONCE_SIZE], raw[1 + _NONCE_SIZE :]
-            plain = json.loads(self._cipher.decrypt(nonce, sealed, version))
-        except (ValueError, InvalidTag):
+            plain = self._seals.open(text)
+        except BadSeal:
             raise BadTicket("this gateway made no such ticket") from None
         if plain.pop("until") < self._clock():
             raise BadTicket("the ticket has run out: ask for the transfer again")

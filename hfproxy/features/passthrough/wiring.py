@@ -5,30 +5,23 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from hfproxy.downstream.expecting import say_continue
 from hfproxy.features.access.accounts import HubAccounts
 from hfproxy.features.access.real_names import REAL_NAMES
 from hfproxy.features.audit.routes import AUDIT
 from hfproxy.features.passthrough.client_body import expect_later
-from hfproxy.features.passthrough.routes import (
-    OUR_PATHS,
-    RELAY,
-    TICKETS,
-    XET_REFUSAL_PATH,
-    leave_untyped,
-    refuse_xet_upload,
-    relay,
-    use_ticket,
-)
+from hfproxy.features.passthrough.routes import OUR_PATHS, RELAY, TICKETS, XET_TOKENS, leave_untyped, relay, use_ticket
 from hfproxy.features.passthrough.service import TICKET_PATH, RelayService
 from hfproxy.features.passthrough.tickets import TicketOffice
+from hfproxy.features.passthrough.xet_tokens import XetTokens
 from hfproxy.keys import DATABASE, HUB, SETTINGS, WRITE_WATCHERS
 from hfproxy.storage.secret import shared_key
+from hfproxy.upstream.xet import XetMode
 
 
 @asynccontextmanager
 async def provide(app: web.Application) -> AsyncIterator[None]:
     app[TICKETS] = TicketOffice(await shared_key(app[DATABASE], app[SETTINGS].storage.root, "lfs tickets"))
+    app[XET_TOKENS] = XetTokens(await shared_key(app[DATABASE], app[SETTINGS].storage.root, "xet tokens"))
     watchers = app[WRITE_WATCHERS]
     app[RELAY] = RelayService(
         hub=app[HUB],
@@ -37,6 +30,8 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
         names=app[REAL_NAMES],
         accounts=HubAccounts(hub=app[HUB]),
         watchers=watchers,
+        xet_mode=XetMode(app[SETTINGS].xet.mode),
+        xet_tokens=app[XET_TOKENS],
     )
     yield
 
@@ -46,7 +41,6 @@ def setup(app: web.Application) -> None:
     app.cleanup_ctx.append(provide)
     app.on_response_prepare.append(leave_untyped)
     app.router.add_route("*", TICKET_PATH + "{ticket}", use_ticket, expect_handler=expect_later)
-    app.router.add_get(XET_REFUSAL_PATH, refuse_xet_upload, expect_handler=say_continue)
     app.router.add_route("*", "/{path:(?s:.*)}", relay, expect_handler=expect_later)
 
 

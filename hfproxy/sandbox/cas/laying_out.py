@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from hfproxy.upstream.xet_hashes import chunk_hash, file_hash, xorb_hash
+
 from .gear import chunk_sizes
-from .hashes import chunk_hash, file_hash, xorb_hash
 from .shards import Term
 from .store import XetFile, XetStore
 from .xorbs import Xorb, pack

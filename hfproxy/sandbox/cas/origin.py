@@ -13,12 +13,12 @@ from uuid import uuid4
 from aiohttp import web
 
 from hfproxy.upstream.headers import REQUEST_ID
+from hfproxy.upstream.xet_hashes import unspelled
 
 from ..answers import preflight
 from ..record import Asked
 from ..refusals import Refusal
 from ..troubled import NoAnswer, troubled
-from .hashes import unspelled
 from .reconstructing import BeyondTheEnd, ByteRange, reconstruct, told_v1, told_v2
 from .shards import LARGEST_SHARD_BYTES, BadShard
 from .tokens import BadToken, Grant, Permission

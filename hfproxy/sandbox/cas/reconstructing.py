@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
-from .hashes import spelled
+from hfproxy.upstream.xet_hashes import spelled
+
 from .shards import Term
 from .store import XetFile, XetStore
 from .xorbs import Xorb

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from .hashes import HASH_BYTES, is_queried, keyed, spelled
+from hfproxy.upstream.xet_hashes import HASH_BYTES, is_queried, keyed, spelled
+
 from .xorbs import Xorb
 
 LARGEST_SHARD_BYTES: Final = 64 * 1024 * 1024

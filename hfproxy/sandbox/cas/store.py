@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .hashes import HASH_BYTES, file_hash, range_hash, spelled, unspelled
+from hfproxy.upstream.xet_hashes import HASH_BYTES, file_hash, range_hash, spelled, unspelled
+
 from .shards import BadShard, ShardFile, Term
 from .xorbs import BadXorb, Chunk, Xorb, read_xorb, unpacked
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from hfproxy.upstream.xet_hashes import unspelled
+
 from ..cdn_refusals import CdnRefusal
 from ..sending import Content, send
-from .hashes import unspelled
 from .reconstructing import ByteRange
 from .service import Announced
 from .xorbs import BadXorb, Xorb

@@ -13,8 +13,9 @@ from typing import Final
 
 import lz4.frame
 
+from hfproxy.upstream.xet_hashes import chunk_hash, spelled, xorb_hash
+
 from .gear import LARGEST_CHUNK_BYTES
-from .hashes import chunk_hash, spelled, xorb_hash
 
 LARGEST_XORB_BYTES: Final = 64 * 1024 * 1024
 """Of content: a xorb of chunks that do not pack is larger by their headers."""

@@ -176,15 +176,6 @@ async def test_a_missing_repository_is_told_from_a_rejected_token(road: Road) ->
     assert (response.status, response.headers.get("X-Error-Code")) == (401, None)
 
 
-async def test_an_upload_by_xet_is_told_what_to_do_instead(road: Road) -> None:
-    path = "/api/models/alice/demo/xet-write-token/main"
-    response, raw = await road.ask("GET", path, headers=ALICE, allow_redirects=True)
-    assert "HF_HUB_DISABLE_XET=1" in str(response.url)  # all that hf_xet shows of an error
-    assert response.status == 501
-    assert "HF_HUB_DISABLE_XET=1" in response.headers["X-Error-Message"]
-    assert b"HF_HUB_DISABLE_XET=1" in raw
-
-
 async def test_a_path_of_ours_or_of_no_one_meaning_is_not_relayed(road: Road) -> None:
     for path, status in [("/-/nothing", 404), ("/-/lfs/x", 404), ("/api/account/x/%2e%2e/y", 400)]:
         async with road.gateway.http.get(aiohttp.client.URL(road.gateway.url + path, encoded=True)) as response:

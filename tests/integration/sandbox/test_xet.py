@@ -8,12 +8,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from hfproxy.sandbox.cas.gear import chunk_sizes
-from hfproxy.sandbox.cas.hashes import chunk_hash, spelled, unspelled, xorb_hash
 from hfproxy.sandbox.cas.tokens import BadToken, Grant, Tokens
 from hfproxy.sandbox.cas.xorbs import pack
 from hfproxy.sandbox.pointers import Pointer
 from hfproxy.sandbox.server import SandboxConfig, running_sandbox
 from hfproxy.upstream.refs import RepoRef, RepoType
+from hfproxy.upstream.xet_hashes import chunk_hash, spelled, unspelled, xorb_hash
 from tests.support.waiting import until
 
 from .conftest import ALICE, ALICE_READ, BOB

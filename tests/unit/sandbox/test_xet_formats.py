@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfproxy.sandbox.cas.gear import LARGEST_CHUNK_BYTES, SMALLEST_CHUNK_BYTES, chunk_sizes
-from hfproxy.sandbox.cas.hashes import NOTHING, chunk_hash, file_hash, range_hash, spelled, unspelled, xorb_hash
 from hfproxy.sandbox.cas.laying_out import lay_out
 from hfproxy.sandbox.cas.reading import opened
 from hfproxy.sandbox.cas.reconstructing import BeyondTheEnd, reconstruct, told_v1, told_v2
 from hfproxy.sandbox.cas.shards import BadShard, ShardFile, Term, read_files
 from hfproxy.sandbox.cas.store import XetFile, XetStore
 from hfproxy.sandbox.cas.xorbs import BadXorb, pack, read_xorb
+from hfproxy.upstream.xet_hashes import NOTHING, chunk_hash, file_hash, range_hash, spelled, unspelled, xorb_hash
 
 
 def content_of(size_bytes: int, seed: int = 1) -> bytes:

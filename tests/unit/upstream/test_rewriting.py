@@ -13,19 +13,37 @@ from hfproxy.upstream.lfs import Target, without_xet
 from hfproxy.upstream.links import Link, parse_links, print_links
 from hfproxy.upstream.rewriting import Rewriting, without_fileinfo, without_xet_hashes
 from hfproxy.upstream.routes import classify
+from hfproxy.upstream.xet import (
+    NotAReconstruction,
+    XetMode,
+    XetRoad,
+    XorbRange,
+    in_version_2,
+    rewrite_reconstruction,
+)
 
 BASE = "http://gate.example:8080/hub"
 HUB = "http://hub.example/up"
 
 
-def rewriting(tickets: list[Target] | None = None) -> Rewriting:
+CAS = f"{BASE}/-/xet/cas"
+
+
+def rewriting(tickets: list[Target] | None = None, mode: XetMode = XetMode.HTTP) -> Rewriting:
     taken = tickets if tickets is not None else []
 
     def ticket(target: Target) -> str:
         taken.append(target)
         return f"{BASE}/-/lfs/{len(taken)}"
 
-    return Rewriting(base=BASE, prefix="/hub", upstream_prefix="/up", addresses=HubAddresses(HUB), ticket=ticket)
+    return Rewriting(
+        base=BASE,
+        prefix="/hub",
+        upstream_prefix="/up",
+        addresses=HubAddresses(HUB),
+        ticket=ticket,
+        xet=XetRoad(mode, CAS, lambda cas, token: f"sealed({cas}, {token})"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -233,3 +251,99 @@ def test_what_is_said_to_the_gateway_alone_goes_no_further() -> None:
     assert asked_of_the_hub([(name, "x") for name in private]) == []
     origin = ["Set-Cookie", "Strict-Transport-Security", "Alt-Svc", "Access-Control-Allow-Origin", "Clear-Site-Data"]
     assert told_to_the_caller([(name, "x") for name in origin]) == []
+
+
+def test_a_token_leads_to_the_gateway_and_half_a_token_is_none() -> None:
+    route = classify("GET", "/api/models/a/b/xet-read-token/main")
+    told = [("X-Xet-Cas-Url", "https://cas.example"), ("X-Xet-Access-Token", "t"), ("X-Xet-Token-Expiration", "9")]
+    sealed = "sealed(https://cas.example, t)"
+    body = json.dumps({"casUrl": "https://cas.example", "exp": 9, "accessToken": "t"}).encode()
+    for mode in (XetMode.HTTP, XetMode.RELAY):
+        ours = rewriting(mode=mode)
+        assert dict(ours.headers(route, told)) == {
+            "X-Xet-Cas-Url": CAS,
+            "X-Xet-Access-Token": sealed,
+            "X-Xet-Token-Expiration": "9",
+        }
+        assert json.loads(ours.body(route, body)) == {"casUrl": CAS, "exp": 9, "accessToken": sealed}
+        assert ours.headers(route, told[1:]) == told[2:]
+    assert rewriting(mode=XetMode.DIRECT).headers(route, told) == told
+    assert rewriting(mode=XetMode.DIRECT).body(route, body) == body
+
+
+def test_git_xet_is_told_a_token_of_ours() -> None:
+    header = {"x-xet-cas-url": "https://cas.example", "X-Xet-Access-Token": "t", "X-Xet-Session-Id": "s"}
+    href = f"{HUB}/api/models/a/b/xet-write-token/main"
+    batch = {"transfer": "xet", "objects": [{"oid": "a" * 64, "actions": {"upload": {"href": href, "header": header}}}]}
+    route = classify("POST", "/a/b.git/info/lfs/objects/batch")
+    told = json.loads(rewriting(mode=XetMode.RELAY).body(route, json.dumps(batch).encode()))
+    assert told["objects"][0]["actions"]["upload"] == {
+        "href": f"{BASE}/api/models/a/b/xet-write-token/main",
+        "header": {
+            "X-Xet-Session-Id": "s",
+            "X-Xet-Cas-Url": CAS,
+            "X-Xet-Access-Token": "sealed(https://cas.example, t)",
+        },
+    }
+
+
+def _place(found: XorbRange) -> str:
+    return f"{found.xorb[:1]}:{found.start}-{found.stop}:{found.first_chunk}-{found.last_chunk}:{found.address}"
+
+
+ONE = {"range": {"start": 0, "end": 4}, "url": "https://t.example/1", "url_range": {"start": 0, "end": 99}}
+TWO = {"range": {"start": 6, "end": 7}, "url": "https://t.example/2", "url_range": {"start": 200, "end": 299}}
+
+
+def test_every_range_of_a_reconstruction_has_an_address_of_its_own_in_either_version() -> None:
+    first: dict[str, Any] = {"terms": [], "fetch_info": {"a" * 64: [ONE, TWO]}}
+    second: dict[str, Any] = json.loads(json.dumps(first))
+    rewrite_reconstruction(first, _place)
+    ours = [fetch["url"] for fetch in first["fetch_info"]["a" * 64]]
+    assert ours == ["a:0-100:0-4:https://t.example/1", "a:200-300:6-7:https://t.example/2"]
+    in_version_2(second)
+    rewrite_reconstruction(second, _place)
+    assert second == {
+        "terms": [],
+        "xorbs": {
+            "a" * 64: [
+                {"url": ours[0], "ranges": [{"chunks": ONE["range"], "bytes": ONE["url_range"]}]},
+                {"url": ours[1], "ranges": [{"chunks": TWO["range"], "bytes": TWO["url_range"]}]},
+            ]
+        },
+    }
+
+
+def test_an_address_for_several_ranges_becomes_several_addresses() -> None:
+    parts = [{"chunks": each["range"], "bytes": each["url_range"]} for each in (ONE, TWO)]
+    told: dict[str, Any] = {"xorbs": {"a" * 64: [{"url": "https://t.example/x", "ranges": parts}]}}
+    rewrite_reconstruction(told, _place)
+    assert [(fetch["url"], fetch["ranges"]) for fetch in told["xorbs"]["a" * 64]] == [
+        ("a:0-100:0-4:https://t.example/x", parts[:1]),
+        ("a:200-300:6-7:https://t.example/x", parts[1:]),
+    ]
+
+
+documents = st.recursive(
+    st.none() | st.integers() | st.text(max_size=3) | st.sampled_from(["a" * 64]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                ["fetch_info", "xorbs", "a" * 64, "url", "range", "url_range", "ranges", "start", "end", "chunks"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(documents)
+def test_whatever_a_store_says_is_a_reconstruction_or_none(document: Any) -> None:
+    try:
+        in_version_2(document)
+        rewrite_reconstruction(document, _place)
+    except NotAReconstruction:
+        pass

@@ -1,0 +1,37 @@
+"""What is kept of a xorb."""
+
+from dataclasses import dataclass
+
+from hfproxy.features.xet.chunks import Leaf
+from hfproxy.storage.blobs import BlobKey
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes [start, stop) of a xorb, and the blob that they are."""
+
+    start: int
+    stop: int
+    key: BlobKey
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRange:
+    """A range as it was fetched, in pieces without gaps.
+
+    leaves: its chunks, the first of which is the xorb's chunk `first_chunk`. proven: whether the bytes follow from the
+    xorb's name; others are well formed, and believed for a while.
+    """
+
+    xorb: str
+    start: int
+    stop: int
+    first_chunk: int
+    leaves: tuple[Leaf, ...]
+    pieces: tuple[Piece, ...]
+    proven: bool
+    kept_at_s: float
+
+    @property
+    def last_chunk(self) -> int:
+        return self.first_chunk + len(self.leaves)
