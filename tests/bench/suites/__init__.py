@@ -17,6 +17,7 @@ from tests.bench.suites.relayed import relayed
 from tests.bench.suites.soak import soak
 from tests.bench.suites.starting import starting
 from tests.bench.suites.transfers import transfers
+from tests.bench.suites.xet import xet
 
 SUITES: dict[str, Callable[[Effort], Report]] = {
     "api": api_calls,
@@ -35,4 +36,5 @@ SUITES: dict[str, Callable[[Effort], Report]] = {
     "nodes": nodes,
     "policy": policy,
     "starting": starting,
+    "xet": xet,
 }
