@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from hfproxy.upstream.refs import RepoType
+from hfproxy.upstream.xet_hashes import unspelled
 
 from .bucketed import Bucket, BucketFile
 from .call import Call
-from .cas.hashes import unspelled
 from .cas.store import XetFile
 from .refusals import BadRequest, Refusal
 

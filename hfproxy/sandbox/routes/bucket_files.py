@@ -8,12 +8,12 @@ from typing import Any
 from aiohttp import web
 
 from hfproxy.upstream import headers
+from hfproxy.upstream.xet_hashes import unspelled
 
 from ..answers import json_answer
 from ..bucket_batches import carry_out, read_operations
 from ..bucketed import Bucket, BucketFile, level
 from ..call import TRUE, Call
-from ..cas.hashes import unspelled
 from ..cas.store import XetFile
 from ..cdn import download_url
 from ..paging import limit_of, page
