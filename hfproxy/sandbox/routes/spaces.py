@@ -96,6 +96,20 @@ async def delete_storage(call: Call) -> web.StreamResponse:
     return _changed(call, storageTier=None)
 
 
+@routes.put("/api/spaces/{repo}/volumes")
+async def put_volumes(call: Call) -> web.StreamResponse:
+    """All volumes at once, as `runtime` tells them; nothing is mounted, as nothing is run."""
+    volumes = (await call.json()).get("volumes")
+    if not isinstance(volumes, list) or not all(isinstance(each, dict) for each in volumes):
+        raise BadRequest('"volumes" must be a list of objects')
+    return _changed(call, volumes=volumes)
+
+
+@routes.delete("/api/spaces/{repo}/volumes")
+async def delete_volumes(call: Call) -> web.StreamResponse:
+    return _changed(call, volumes=None)
+
+
 @routes.get("/api/spaces/{repo}/secrets", "/api/spaces/{repo}/variables")
 async def settings(call: Call) -> web.StreamResponse:
     repo = call.writable_repo()

@@ -66,6 +66,8 @@ async def test_secrets_are_never_told_and_never_kept(sandbox: Sandbox, call: Cal
         ("DELETE", "/variables", {"key": "A"}),
         ("POST", "/hardware", {"flavor": "t4-small"}),
         ("POST", "/sleeptime", {"seconds": 60}),
+        ("PUT", "/volumes", {"volumes": []}),
+        ("DELETE", "/volumes", None),
         ("POST", "/pause", None),
         ("POST", "/restart", None),
         ("GET", "/logs/run", None),
@@ -110,6 +112,15 @@ async def test_what_cannot_be_asked_of_a_space_is_refused(call: Call) -> None:
     assert (await call("POST", f"{SPACE}/hardware", ALICE, json={"flavor": "abacus"})).status == 400
     assert (await call("POST", f"{SPACE}/sleeptime", ALICE, json={"seconds": "soon"})).status == 400
     assert (await call("POST", f"{SPACE}/secrets", ALICE, json={"key": "a b", "value": ""})).status == 400
+    assert (await call("PUT", f"{SPACE}/volumes", ALICE, json={"volumes": ["x"]})).status == 400
+
+
+async def test_volumes_are_told_until_they_are_taken_away(call: Call) -> None:
+    volume = {"type": "bucket", "source": "alice/pool", "mountPath": "/data"}
+    assert (await call("PUT", f"{SPACE}/volumes", ALICE, json={"volumes": [volume]})).status == 200
+    assert (await call("GET", f"{SPACE}/runtime", ALICE)).json["volumes"] == [volume]
+    assert (await call("DELETE", f"{SPACE}/volumes", ALICE)).status == 200
+    assert "volumes" not in (await call("GET", f"{SPACE}/runtime", ALICE)).json
     assert (await call("GET", f"{SPACE}/logs/other", ALICE)).status == 404
 
 
