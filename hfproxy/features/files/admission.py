@@ -9,7 +9,7 @@ from hfproxy.features.access.decisions import require_repos
 from hfproxy.features.access.real_names import RealNames
 from hfproxy.features.policy.limits import Limits
 from hfproxy.features.policy.models import Action
-from hfproxy.features.policy.roads import canonical
+from hfproxy.features.policy.roads import file_of
 from hfproxy.features.policy.service import Policy, SizeOf
 from hfproxy.upstream.credentials import Credential
 from hfproxy.upstream.refs import FileRef
@@ -29,7 +29,7 @@ class Admission:
         require_repos(caller, Role.READER, ref.repo)
         await self._real_names.check(caller, ref.repo, credential=credential)
         await self._policy.require(
-            caller, Action.READ, ref.repo, credential=credential, file=canonical(ref.path), size_of=size_of
+            caller, Action.READ, ref.repo, credential=credential, file=file_of(ref), size_of=size_of
         )
 
     def recall(self, caller: Caller, ref: FileRef, credential: Credential, *, size_bytes: int) -> bool:
@@ -44,7 +44,7 @@ class Admission:
             return False  # what they take is counted, and may have to wait
         if self._policy.rules is None:
             return True  # spares the path's one spelling
-        return self._policy.recall_file(caller, ref.repo, canonical(ref.path), size_bytes, credential)
+        return self._policy.recall_file(caller, ref.repo, file_of(ref), size_bytes, credential)
 
 
 ADMISSION: Final = web.AppKey("admission", Admission)

@@ -114,7 +114,7 @@ def _told(api: bool, rest: Sequence[str], query: dict[str, str]) -> str | Unname
         # A pull request's page and its `diff` show what stands in files.
         return ANY if "diff" in query or (more and not api) else NONE
     if verb == "blob" or (verb == "notebook" and api):
-        return canonical("/".join(more[1:]))
+        return _at_revision(more[0], "/".join(more[1:])) if more else ANY
     if verb == "safetensors-metadata":
         return canonical("/".join(more)) if more else ANY
     if verb == "parquet":
@@ -184,9 +184,19 @@ def _named_file(raw_path: str, segments: Sequence[str], route: Route) -> str | U
         # /api/resolve-cache/{types}/{owner}/{name}/{commit}/{path}
         return ANY if "//" in raw_path else canonical("/".join(segments[6:]))
     try:
-        return canonical(FileRef.parse(raw_path, verb=route.kind.value).path)
+        return file_of(FileRef.parse(raw_path, verb=route.kind.value))
     except BadReference:
         return ANY
+
+
+def file_of(ref: FileRef) -> str | Unnamed:
+    """The file as rules read it; ANY where revision and path may be divided elsewhere."""
+    return _at_revision(ref.revision, ref.path)
+
+
+def _at_revision(revision: str, path: str) -> str | Unnamed:
+    # A Hub that is patient with slashes reads `refs/pr/1/x` as the file x of a pull request.
+    return ANY if revision == "refs" else canonical(path)
 
 
 def canonical(path: str) -> str | Unnamed:

@@ -68,6 +68,10 @@ async def test_a_denied_file_is_refused_on_every_road_and_its_neighbours_are_not
         ("GET", f"/alice/demo/commit/{head}", {}),
         ("GET", "/api/models/alice/demo/discussions/1?diff=1", {}),
         ("POST", "/api/models/alice/demo/discussions/1/merge", {"json": {}}),
+        ("POST", "/api/models/alice/demo/discussions/1/MERGE", {"json": {}}),
+        ("GET", "/alice/demo/resolve/refs/heads/main/config.json", {}),
+        ("GET", "/alice/demo/raw/refs/heads/main/config.json", {}),
+        ("GET", "/alice/demo/blob/refs/heads/main/config.json", {}),
         ("POST", "/api/models/alice/demo/duplicate", {"json": {"repository": "alice/copy"}}),
         ("GET", "/api/models/alice%2Fdemo/unheard-of", {}),
     ]
