@@ -58,6 +58,7 @@ class Route:
     """One path, read.
 
     repos: all repositories it names. bucket: `owner/name` of a bucket. shared: it tells nothing of any repository.
+    mounts: it lets a Space read, and perhaps change, repositories that its path does not name (contract 2.1, 7).
     """
 
     kind: Kind
@@ -66,6 +67,7 @@ class Route:
     bucket: str | None = None
     revision: str | None = None
     shared: bool = False
+    mounts: bool = False
 
     @property
     def repo(self) -> RepoRef | None:
@@ -85,7 +87,8 @@ class Route:
         document = _object(body)
         if self.kind is Kind.LFS_BATCH:
             return replace(self, right=Right.READ if document.get("operation") == "download" else Right.WRITE)
-        return replace(self, repos=self.repos + _repos_in_body(self, document))
+        mounts = self.mounts or bool(document.get("volumes"))
+        return replace(self, repos=self.repos + _repos_in_body(self, document), mounts=mounts)
 
 
 _GIT = frozenset({Kind.GIT_REFS, Kind.GIT_FETCH, Kind.GIT_PUSH, Kind.LFS_BATCH, Kind.LFS_VERIFY})
@@ -164,7 +167,8 @@ def classify(method: str, raw_target: str) -> Route:
         raise UnsafePath(f"{raw_path!r} has a '.' or '..' segment")
     route = _read(segments, dict(parse_qsl(query)))
     shared = not route.repos and tuple(every_part[:2]) in _SHARED
-    return replace(route, right=_right(method, route, every_part), shared=shared)
+    mounts = route.mounts and method not in SAFE_METHODS | {"DELETE"}
+    return replace(route, right=_right(method, route, every_part), shared=shared, mounts=mounts)
 
 
 def _read(segments: Sequence[str], query: dict[str, str]) -> Route:
@@ -198,7 +202,7 @@ def _repo_api(repo_type: RepoType, rest: Sequence[str]) -> Route:
     kind = _KIND_OF_API_VERB.get(asked[0], Kind.OTHER) if asked else Kind.INFO
     if asked == ["lfs-files", "duplicate"]:
         kind = Kind.DUPLICATE_LFS
-    return _repo_route(kind, repo_type, repo_id, more[0] if more else None)
+    return replace(_repo_route(kind, repo_type, repo_id, more[0] if more else None), mounts=asked == ["volumes"])
 
 
 def _api_id_length(rest: Sequence[str]) -> int:

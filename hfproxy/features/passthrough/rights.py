@@ -18,6 +18,8 @@ def check_rights(caller: Caller, acting: Credential, method: str, route: Route) 
     role = _ROLES[route.right]
     if caller.repos is not None and route.lacks_name:
         raise CallerNotAllowed(f"the key {caller.name} is limited, and this call's body does not say where it leads")
+    if caller.repos is not None and route.mounts:
+        raise CallerNotAllowed(f"the key {caller.name} is limited: a Space with volumes could read other repositories")
     if role is Role.ADMIN and acting.owner == "caller":
         role = Role.READER
     require_hub_call(caller, method, *route.repos, role=role, shared=route.shared)

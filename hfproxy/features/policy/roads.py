@@ -57,6 +57,11 @@ _PAGES = frozenset(
 
 def demands(method: str, raw_target: str, route: Route) -> Sequence[Demand]:
     """All that a call demands; nothing for calls that tell nothing of any repository."""
+    told = _demands(method, raw_target, route)
+    return [*told, Demand(Action.READ, ANY_REPO, ANY)] if route.mounts else told
+
+
+def _demands(method: str, raw_target: str, route: Route) -> Sequence[Demand]:
     if route.shared or route.kind is Kind.OAUTH:
         return ()
     raw_path, _, query = raw_target.partition("?")

@@ -113,6 +113,25 @@ async def test_a_copy_goes_only_where_its_body_says_readably(
     assert [asked.raw_path for asked in sandbox.asked if asked.method == "POST"] == []
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/api/spaces/acme/s/volumes", {}),
+        ("POST", "/api/repos/create", {"type": "space", "name": "acme/t", "sdk": "static"}),
+        ("POST", "/api/spaces/acme/s/duplicate", {"repository": "acme/t"}),
+    ],
+)
+async def test_a_space_mounts_nothing_for_it(
+    limited: Limited, sandbox: Sandbox, method: str, path: str, body: dict[str, str]
+) -> None:
+    volumes = [{"type": "model", "source": "alice/demo", "mountPath": "/demo"}]
+    headers, url = {"Authorization": f"Bearer {limited.key}"}, f"{limited.gateway.url}{path}"
+    sandbox.asked.clear()
+    async with limited.gateway.http.request(method, url, json=body | {"volumes": volumes}, headers=headers) as response:
+        assert (response.status, (await response.json())["code"]) == (403, "CallerNotAllowed")
+    assert [asked.raw_path for asked in sandbox.asked if asked.method == method] == []
+
+
 async def test_an_old_name_does_not_lead_to_a_repository_elsewhere(limited: Limited, sandbox: Sandbox) -> None:
     await limited.call("POST", {"type": "model", "name": "acme/old"}, key=limited.free)
     await limited.call("PUT", {"type": "model", "namespace": "acme/old", "move": "alice/new"}, key=limited.free)

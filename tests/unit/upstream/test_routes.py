@@ -122,6 +122,16 @@ def test_a_call_that_goes_to_another_repository_lacks_its_name_until_the_body_to
     assert not classify("GET", f"/api/models/acme/demo/{verb}").lacks_name
 
 
+def test_a_space_that_is_given_volumes_is_known_by_path_and_by_body() -> None:
+    assert classify("PUT", "/api/spaces/acme/demo/volumes").mounts
+    assert not classify("DELETE", "/api/spaces/acme/demo/volumes").mounts
+    assert not classify("PUT", "/api/spaces/acme/volumes/settings").mounts
+    with_volumes = b'{"name":"acme/x","repository":"acme/x","volumes":[{"type":"model","source":"bob/x"}]}'
+    for target in ("/api/repos/create", "/api/spaces/acme/demo/duplicate"):
+        assert classify("POST", target).naming(with_volumes).mounts
+        assert not classify("POST", target).naming(b'{"name":"acme/x","repository":"acme/x","volumes":[]}').mounts
+
+
 @pytest.mark.parametrize("target", ["/api/SETTINGS/webhooks", "/api/models/acme/demo/JWT", "/API/settings/billing"])
 def test_an_accounts_business_is_known_whatever_the_case_of_its_path(target: str) -> None:
     assert classify("GET", target).right is Right.ACCOUNT
