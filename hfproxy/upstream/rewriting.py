@@ -15,7 +15,7 @@ from hfproxy.upstream.headers import LINKED_SIZE, XET_FILEINFO_TYPE, XET_HEADERS
 from hfproxy.upstream.lfs import Target, rewrite_batch
 from hfproxy.upstream.links import Link, parse_links, print_links
 from hfproxy.upstream.routes import SAFE_METHODS, Kind, Route
-from hfproxy.upstream.xet import XetMode, XetRoad
+from hfproxy.upstream.xet import XetMode, XetOffers, XetRoad
 
 # Above this size `huggingface_hub` refuses plain HTTP (`constants.py`, MAX_HTTP_DOWNLOAD_SIZE).
 MAX_HTTP_DOWNLOAD_SIZE = 50 * 1000**3
@@ -27,19 +27,48 @@ _URL_FIELDS = {
     Kind.DISCUSSIONS: ("url",),
     Kind.COMMIT: ("commitUrl", "pullRequestUrl"),
 }
-_WITH_XET_HASHES = frozenset({Kind.TREE, Kind.PATHS_INFO})
+_WITH_XET_HASHES = frozenset({Kind.INFO, Kind.TREE, Kind.PATHS_INFO})
+_FILES = frozenset({Kind.RESOLVE, Kind.RESOLVE_CACHE})
+OFFERING_XET = _WITH_XET_HASHES | _FILES
 XET_TOKENS = frozenset({Kind.XET_READ_TOKEN, Kind.XET_WRITE_TOKEN})
 
 # A whole member `"xetHash": …` of an object. In valid JSON a quote that follows `{` or `,` opens a string: inside of a
 # string it would be escaped. So what matches is a member, never the text of a value.
 _VALUE = rb'\s*:\s*(?:"(?:[^"\\]|\\.)*"|[-+0-9.eE]+|true|false|null)'
 _LATER_XET_HASH = re.compile(rb',\s*"xetHash"' + _VALUE)
+# A size of as many digits as the smallest that is too large for HTTP.
+_LARGE_SIZE = re.compile(rb'"size"\s*:\s*[0-9]{11}')
 _FIRST_XET_HASH = re.compile(rb'(\{\s*)"xetHash"' + _VALUE + rb"\s*(?:,\s*)?")
 
 
 def without_xet_hashes(body: bytes) -> bytes:
     """A tree or paths-info answer without any `xetHash`; all other bytes stay (contract 3.3)."""
+    if b'"xetHash"' not in body:
+        return body
     return _FIRST_XET_HASH.sub(rb"\1", _LATER_XET_HASH.sub(b"", body))
+
+
+def offering(body: bytes, offers: XetOffers) -> bytes:
+    """Such an answer with the hashes of these files alone."""
+    if offers is XetOffers.ALL:
+        return body
+    if offers is XetOffers.NONE or not _LARGE_SIZE.search(body):
+        return without_xet_hashes(body)
+    try:
+        document = read_document(body)
+    except ValueError:
+        return without_xet_hashes(body)
+    if not isinstance(document, list):
+        return without_xet_hashes(body)
+    for entry in document:
+        if isinstance(entry, dict) and not _is_large(entry.get("size")):
+            entry.pop("xetHash", None)
+    return print_document(document)
+
+
+def _is_large(size: Any) -> bool:
+    """Whether clients refuse to fetch a file of this size over HTTP."""
+    return isinstance(size, int) and size > MAX_HTTP_DOWNLOAD_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +77,7 @@ class Rewriting:
 
     base: scheme, host, port and prefix exactly as the client used them, without a slash at the end.
     prefix: the path in `base`. upstream_prefix: the path in the Hub's endpoint. ticket: makes an address of ours out of
-    a place where bytes lie (`features/passthrough/tickets.py`). xet: how offers of Xet are told.
+    a place where bytes lie (`features/passthrough/tickets.py`). xet: where Xet leads. offers: which offers are left in.
     """
 
     base: str
@@ -57,6 +86,7 @@ class Rewriting:
     addresses: HubAddresses
     ticket: Callable[[Target], str]
     xet: XetRoad
+    offers: XetOffers = XetOffers.NONE
 
     def headers(self, route: Route, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         """The headers for the caller."""
@@ -102,7 +132,7 @@ class Rewriting:
     def body(self, route: Route, body: bytes, *, fileinfo: bool = False) -> bytes:
         """The body for the caller; the very same bytes where nothing has to change."""
         if route.kind in _WITH_XET_HASHES and route.bucket is None:
-            return without_xet_hashes(body) if self.xet.strips else body
+            return offering(body, self.offers)
         try:
             document = read_document(body)
         except ValueError:
@@ -139,18 +169,18 @@ class Rewriting:
 
         Buckets exist by Xet alone (contract 5.1), and huge files are refused over HTTP by the clients themselves.
         """
-        if not self.xet.strips or route.kind not in {Kind.RESOLVE, Kind.RESOLVE_CACHE} or route.bucket is not None:
+        if self.offers is XetOffers.ALL or route.kind not in _FILES or route.bucket is not None:
             return False
         size = next((value for name, value in headers if name.casefold() == LINKED_SIZE.casefold()), None)
-        return (whole_number(size) or 0) <= MAX_HTTP_DOWNLOAD_SIZE
+        return self.offers is XetOffers.NONE or not _is_large(whole_number(size))
 
 
-def changes_body(method: str, route: Route, mode: XetMode) -> bool:
+def changes_body(method: str, route: Route, mode: XetMode, offers: XetOffers) -> bool:
     """Whether the answer's body is read and may be changed on its way."""
     if method == "HEAD":
         return False
     if route.kind in _WITH_XET_HASHES:
-        return route.bucket is None and mode is XetMode.HTTP
+        return route.bucket is None and offers is not XetOffers.ALL
     if route.kind in XET_TOKENS:
         return mode is not XetMode.DIRECT
     return route.kind is Kind.LFS_BATCH or (route.kind in _URL_FIELDS and method not in SAFE_METHODS)

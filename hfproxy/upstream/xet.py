@@ -30,6 +30,15 @@ class XetMode(StrEnum):
     """Offers as the Hub makes them: clients speak to its store themselves."""
 
 
+class XetOffers(StrEnum):
+    """Which files of a repository one caller is offered by Xet."""
+
+    NONE = "none"
+    LARGE = "large"
+    """Those that clients take no other way."""
+    ALL = "all"
+
+
 @dataclass(frozen=True, slots=True)
 class XetRoad:
     """How offers are told to one client.
@@ -40,10 +49,6 @@ class XetRoad:
     mode: XetMode
     cas: str
     seal: Callable[[str, str], str]
-
-    @property
-    def strips(self) -> bool:
-        return self.mode is XetMode.HTTP
 
     @property
     def leads_here(self) -> bool:

@@ -21,10 +21,12 @@ from hfproxy.features.files.lookup import Found
 from hfproxy.features.files.paths import file_named
 from hfproxy.features.files.service import FilePiece, FileService
 from hfproxy.features.passthrough.service import CAS_PATH
+from hfproxy.features.passthrough.xet_offers import offers_of_xet
 from hfproxy.features.policy.taking import transfer
 from hfproxy.keys import ACTING, SETTINGS
-from hfproxy.upstream.headers import DOWNLOAD_COUNTER, XET_HASH
+from hfproxy.upstream.headers import DOWNLOAD_COUNTER
 from hfproxy.upstream.rewriting import MAX_HTTP_DOWNLOAD_SIZE, is_fileinfo
+from hfproxy.upstream.xet import XetOffers
 
 FILES: Final = web.AppKey("files", FileService)
 # Where there is a lane in front of the middlewares: what is answered there.
@@ -54,15 +56,17 @@ async def answer_file(request: web.Request) -> web.StreamResponse:
     await request.app[ADMISSION].admit(caller, ref, credential, size_of=size_of)
     found = await find()
     note(repo=repo, commit_hash=found.entry.commit_hash)
-    mode = request.app[SETTINGS].xet.mode
-    if found.entry.size_bytes > MAX_HTTP_DOWNLOAD_SIZE or (mode != "http" and _wants_fileinfo(request)):
+    by_xet, fileinfo = found.entry.xet_hash is not None, _wants_fileinfo(request)
+    offers = await offers_of_xet(request, ref.repo) if by_xet or fileinfo else XetOffers.NONE
+    if found.entry.size_bytes > MAX_HTTP_DOWNLOAD_SIZE or (fileinfo and offers is XetOffers.ALL):
         # Python takes large files by Xet alone, others ask for nothing else; the relay leaves them the offer.
         return await request.app[RELAY_FILE](request)
     request[RELAYED] = True
-    offer = None if mode == "http" else XetOffer(base_url(request), _cas(request))
+    offer = XetOffer(base_url(request), _cas(request)) if offers is XetOffers.ALL else None
     told = file_headers(found, status=found.status, download="download" in request.query, xet=offer)
     # An offer names the gateway as this client knows it, which those in front of the middlewares do not look at.
-    if (hot := request.app.get(HOT)) is not None and XET_HASH not in told:
+    offered = by_xet and request.app[SETTINGS].xet.mode != "http"
+    if (hot := request.app.get(HOT)) is not None and not offered:
         hot.learn(request.raw_path, ref, repo, found, told, route=route_of(request))
     return await answer_found(request, found, told)
 

@@ -12,6 +12,7 @@ from hfproxy.features.passthrough.models import Question
 from hfproxy.features.passthrough.service import RelayService
 from hfproxy.upstream.credentials import Credential
 from hfproxy.upstream.routes import Route
+from hfproxy.upstream.xet import XetOffers
 
 # Stands for our address in what is kept: each caller knows us by another (RFC 6761 keeps the name from all others).
 BASE: Final = "http://gateway.invalid"
@@ -36,9 +37,8 @@ def asked(
     body: bytes,
     credential: Credential,
     caller: Caller,
-    xet: bool,
 ) -> tuple[AnswerKey, Question]:
-    """What the answer is kept under, and what the Hub is asked; xet: whether its offers of Xet are left in."""
+    """What the answer is kept under, and what the Hub is asked; its offers of Xet are left in."""
     question = Question(
         method=method,
         target=target,
@@ -51,6 +51,7 @@ def asked(
         base=BASE,
         prefix="",
         caller=caller,
+        offers=XetOffers.ALL,
     )
     key = AnswerKey(
         repo=str(route.repo.folded) if route.repo is not None else "",
@@ -58,7 +59,6 @@ def asked(
         method=method,
         target=target,
         body=body,
-        form="xet" if xet else "",
     )
     return key, question
 

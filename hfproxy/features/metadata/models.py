@@ -20,18 +20,17 @@ class KeptAnswer:
 
 @dataclass(frozen=True, slots=True)
 class AnswerKey:
-    """What selects an answer: the question, to whom it is told, and in which form (of the settings' making)."""
+    """What selects an answer: the question, and to whom it is told."""
 
     repo: str
     audience: str
     method: str
     target: str
     body: bytes = b""
-    form: str = ""
 
     @property
     def digest(self) -> str:
         """The key as one short text."""
-        parts = (self.repo, self.audience, self.method, self.target, *([self.form] if self.form else []))
+        parts = (self.repo, self.audience, self.method, self.target)
         text = "\0".join(parts).encode("utf-8", "surrogateescape") + b"\0" + self.body
         return hashlib.sha256(text).hexdigest()

@@ -16,11 +16,13 @@ from hfproxy.features.access.real_names import REAL_NAMES
 from hfproxy.features.metadata.asking import BASE, ask, asked
 from hfproxy.features.metadata.service import MetadataService, is_stale
 from hfproxy.features.passthrough.service import RelayService
+from hfproxy.features.passthrough.xet_offers import offers_of_xet
 from hfproxy.features.policy.judging import judge_call, shown
 from hfproxy.features.policy.withholding import WARNING, Told
-from hfproxy.keys import ACTING, SETTINGS
-from hfproxy.upstream.rewriting import without_xet_hashes
+from hfproxy.keys import ACTING
+from hfproxy.upstream.rewriting import OFFERING_XET, offering
 from hfproxy.upstream.routes import Kind, Route, UnsafePath, classify
+from hfproxy.upstream.xet import XetOffers
 
 METADATA: Final = web.AppKey("metadata", MetadataService)
 Relay = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -53,7 +55,6 @@ def answering(relay_service: Callable[[web.Request], RelayService], relay: Relay
         # What is kept is asked past the relay, which would look where a name leads.
         await request.app[REAL_NAMES].check(request[CALLER], *route.repos, credential=request[ACTING])
         body = await request.read() if request.method == "POST" else b""
-        xet = request.app[SETTINGS].xet.mode != "http"
         key, question = asked(
             request.method,
             target,
@@ -62,7 +63,6 @@ def answering(relay_service: Callable[[web.Request], RelayService], relay: Relay
             body=body,
             credential=request[ACTING],
             caller=request[CALLER],
-            xet=xet,
         )
         spoken, status = await request.app[METADATA].answer(
             key, request[ACTING], lambda: ask(relay_service(request), question)
@@ -70,8 +70,10 @@ def answering(relay_service: Callable[[web.Request], RelayService], relay: Relay
         request[RELAYED] = True
         headers = CIMultiDict((name, value.replace(BASE, base_url(request))) for name, value in spoken.headers)
         headers["Cache-Status"] = f"hfproxy; {status}"
-        # Clients do not fall back to HTTP, and a Hub that cannot be asked gives no tokens (contract 5.1).
-        said = without_xet_hashes(spoken.body) if xet and is_stale(status) else spoken.body
+        said = spoken.body
+        if route.kind in OFFERING_XET and route.repo is not None:
+            # A Hub that cannot be asked gives no tokens.
+            said = offering(said, XetOffers.NONE if is_stale(status) else await offers_of_xet(request, route.repo))
         told = await shown(request, route, said) if spoken.status == 200 else Told(said)
         if told.withheld:
             headers.popall("ETag", None)

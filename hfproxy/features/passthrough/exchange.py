@@ -18,6 +18,7 @@ from hfproxy.features.passthrough.models import Answer, Question
 from hfproxy.keys import ACTING, SETTINGS
 from hfproxy.upstream.headers import whole_number
 from hfproxy.upstream.routes import Route
+from hfproxy.upstream.xet import XetOffers
 
 # Set where the Hub told no type of content, so that none is made up.
 UNTYPED: Final = web.RequestKey("untyped", bool)
@@ -44,7 +45,12 @@ async def moving(request: web.Request) -> AsyncIterator[tuple[ClientBody, Callab
 
 
 def question_of(
-    request: web.Request, target: str, route: Route, body: ClientBody | AsyncIterator[bytes] | bytes
+    request: web.Request,
+    target: str,
+    route: Route,
+    body: ClientBody | AsyncIterator[bytes] | bytes,
+    *,
+    offers: XetOffers = XetOffers.NONE,
 ) -> Question:
     """The request as it is relayed."""
     headers = list(request.headers.items())
@@ -62,6 +68,7 @@ def question_of(
         base=base_url(request),
         prefix=path_prefix(request),
         caller=request[CALLER],
+        offers=offers,
     )
 
 

@@ -8,6 +8,7 @@ from multidict import CIMultiDict
 from hfproxy.downstream.access import Caller
 from hfproxy.upstream.credentials import Credential
 from hfproxy.upstream.routes import Route
+from hfproxy.upstream.xet import XetOffers
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Question:
     """A request as it came, and what was made of it.
 
     target: path and query, undecoded. body: None if there is none. base: the gateway as this client knows it;
-    prefix: the path in `base`.
+    prefix: the path in `base`. offers: what is left in the answer of offers to fetch files by Xet.
     """
 
     method: str
@@ -27,6 +28,7 @@ class Question:
     base: str
     prefix: str
     caller: Caller
+    offers: XetOffers = XetOffers.NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from hfproxy.features.passthrough.rights import check_rights
 from hfproxy.features.passthrough.service import RelayService, described
 from hfproxy.features.passthrough.tickets import BadTicket, TicketOffice
 from hfproxy.features.passthrough.websockets import is_websocket, relay_websocket
+from hfproxy.features.passthrough.xet_offers import offers_of_xet
 from hfproxy.features.passthrough.xet_tokens import XetTokens
 from hfproxy.features.policy.judging import (
     SHOWING_FILES,
@@ -36,7 +37,9 @@ from hfproxy.keys import ACTING, HUB, SETTINGS
 from hfproxy.upstream.coding import identity
 from hfproxy.upstream.lfs import without_xet
 from hfproxy.upstream.refs import BadReference
+from hfproxy.upstream.rewriting import OFFERING_XET
 from hfproxy.upstream.routes import SAFE_METHODS, TOLD_BY_BODY, Kind, Right, Route, UnsafePath, classify
+from hfproxy.upstream.xet import XetOffers
 
 RELAY: Final = web.AppKey("relay", RelayService)
 TICKETS: Final = web.AppKey("tickets", TicketOffice)
@@ -76,7 +79,7 @@ async def relay(request: web.Request) -> web.StreamResponse:
         sent: ClientBody | AsyncIterator[bytes] | bytes = body if read is None else read
         if brings_files(request, route):
             sent = await stack.enter_async_context(judged_upload(request, route, aiter(body)))
-        question = question_of(request, target, route, sent)
+        question = question_of(request, target, route, sent, offers=await _offers(request, route))
         if is_websocket(request):
             return await relay_websocket(request, request.app[HUB], question, moved)
         asking = request.app[RELAY].ask(question)
@@ -135,6 +138,13 @@ def _named(route: Route, body: bytes) -> Route:
         return route.naming(body)
     except BadReference:
         return route
+
+
+async def _offers(request: web.Request, route: Route) -> XetOffers:
+    """What the answer may offer; most tell of no file."""
+    if route.kind not in OFFERING_XET or route.repo is None:
+        return XetOffers.NONE
+    return await offers_of_xet(request, route.repo)
 
 
 @asynccontextmanager

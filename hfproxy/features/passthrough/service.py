@@ -35,7 +35,7 @@ from hfproxy.upstream.rewriting import Rewriting, changes_body, is_fileinfo, wit
 from hfproxy.upstream.routes import Kind, Route
 from hfproxy.upstream.streaming import StreamedAnswer
 from hfproxy.upstream.unsaid import lacks_repo_code
-from hfproxy.upstream.xet import XetMode, XetRoad
+from hfproxy.upstream.xet import XetMode, XetOffers, XetRoad
 from hfproxy.writes import WriteWatcher, Written
 
 TICKET_PATH = "/-/lfs/"
@@ -200,7 +200,7 @@ class RelayService:
         if lacks_repo_code(streamed.status, said, route, token_sent=question.credential.token is not None):
             told[ERROR_CODE] = "RepoNotFound"
         fileinfo = is_fileinfo(said.get("Content-Type", "")) and question.method == "GET"
-        if not (changes_body(question.method, route, self._xet_mode) or fileinfo):
+        if not (changes_body(question.method, route, self._xet_mode, question.offers) or fileinfo):
             return Answer(streamed.status, streamed.reason, told, streamed.chunks())
         coded = await streamed.read(max_size=_MAX_READ_BODY)
         coding = said.get("Content-Encoding", "")
@@ -217,13 +217,15 @@ class RelayService:
         """The headers for the Hub: whole and uncoded where we read the answer, or where its length is the file's."""
         route = question.route
         file = route.kind is Kind.RESOLVE and route.bucket is None
-        plain = changes_body(question.method, route, self._xet_mode) or (file and question.method == "HEAD")
+        plain = changes_body(question.method, route, self._xet_mode, question.offers) or (
+            file and question.method == "HEAD"
+        )
         headers = []
         for name, value in asked_of_the_hub(question.headers):
             lower = name.casefold()
             if lower == "accept-encoding" and plain:
                 continue
-            if lower == "accept" and file and self._xet_mode is XetMode.HTTP:
+            if lower == "accept" and file and question.offers is not XetOffers.ALL:
                 value = without_fileinfo(value)
             headers.append((name, value))
         if plain:
@@ -247,6 +249,7 @@ class RelayService:
             addresses=self._addresses,
             ticket=ticket,
             xet=self._xet_road(question),
+            offers=question.offers,
         )
 
     def _xet_road(self, question: Question) -> XetRoad:

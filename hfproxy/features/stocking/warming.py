@@ -28,7 +28,7 @@ from hfproxy.features.metadata.routes import METADATA
 from hfproxy.features.metadata.service import Spoken
 from hfproxy.features.passthrough.routes import RELAY
 from hfproxy.features.stocking.questions import DEFAULT_REVISION, info_questions, next_page, tree_questions
-from hfproxy.keys import DATABASE, SETTINGS
+from hfproxy.keys import DATABASE
 from hfproxy.settings import Settings
 from hfproxy.storage.blobs import BlobKey, BlobProblem
 from hfproxy.storage.pointer_tables import FILES as FILE_NAMES
@@ -197,14 +197,7 @@ class Warmer:
         route = classify("GET", target)
         headers = [("User-Agent", USER_AGENT), ("Accept", "*/*")]
         key, question = asked(
-            "GET",
-            target,
-            route,
-            headers=headers,
-            body=b"",
-            credential=self._credential,
-            caller=_CALLER,
-            xet=self._app[SETTINGS].xet.mode != "http",
+            "GET", target, route, headers=headers, body=b"", credential=self._credential, caller=_CALLER
         )
         spoken, status = await self._app[METADATA].answer(
             key, self._credential, lambda: ask(self._app[RELAY], question)

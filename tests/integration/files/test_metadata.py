@@ -57,7 +57,9 @@ async def test_refusals_and_failures_are_not_kept(hub: ScriptedHub, gateway: Gat
     assert (await get(gateway, INFO))[0] == 200
 
 
-async def test_xet_hashes_are_not_kept_and_pages_lead_back_to_us(hub: ScriptedHub, gateway: Gateway) -> None:
+async def test_xet_hashes_are_not_told_in_mode_http_and_pages_lead_back_to_us(
+    hub: ScriptedHub, gateway: Gateway
+) -> None:
     page = json.dumps([{"type": "file", "path": "w.bin", "xetHash": "0" * 64, "size": 1}]).encode()
     hub.reply = says(200, page, Link='<https://huggingface.co/api/models/acme/demo/tree/main?cursor=a>; rel="next"')
     for _ in range(2):

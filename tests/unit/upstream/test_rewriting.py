@@ -29,7 +29,7 @@ HUB = "http://hub.example/up"
 CAS = f"{BASE}/-/xet/cas"
 
 
-def rewriting(tickets: list[Target] | None = None, mode: XetMode = XetMode.HTTP) -> Rewriting:
+def rewriting(tickets: list[Target] | None = None, mode: XetMode = XetMode.RELAY) -> Rewriting:
     taken = tickets if tickets is not None else []
 
     def ticket(target: Target) -> str:
