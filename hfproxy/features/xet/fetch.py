@@ -42,9 +42,9 @@ class XorbFetch:
     """
 
     def __init__(
-        self, place: XorbRange, *, xorbs: Xorbs, blobs: BlobStore, index: XorbIndex, patience: Patience
+        self, place: XorbRange, repo: str, *, xorbs: Xorbs, blobs: BlobStore, index: XorbIndex, patience: Patience
     ) -> None:
-        self.place = place
+        self.place, self._repo = place, repo
         self._xorbs, self._blobs, self._index, self._patience = xorbs, blobs, index, patience
         self._parts = [Part(place.start, bytearray())]
         self._position = place.start
@@ -172,7 +172,15 @@ class XorbFetch:
         pieces = tuple(Piece(part.start, part.stop, part.key) for part in self._parts if part.key is not None)
         leaves = tuple(self._chunks.leaves)
         return KeptRange(
-            place.xorb, place.start, place.stop, place.first_chunk, leaves, pieces, proven=False, kept_at_s=time.time()
+            place.xorb,
+            place.start,
+            place.stop,
+            self._repo,
+            place.first_chunk,
+            leaves,
+            pieces,
+            proven=False,
+            kept_at_s=time.time(),
         )
 
     async def _forget_parts(self) -> None:

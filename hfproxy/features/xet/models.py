@@ -19,13 +19,15 @@ class Piece:
 class KeptRange:
     """A range as it was fetched, in pieces without gaps.
 
-    leaves: its chunks, the first of which is the xorb's chunk `first_chunk`. proven: whether the bytes follow from the
-    xorb's name; others are well formed, and believed for a while.
+    repo: the repository that it was fetched for, as it prints; empty for a bucket. leaves: its chunks, the first of
+    which is the xorb's chunk `first_chunk`. proven: whether the bytes follow from the xorb's name; others are well
+    formed, and believed for a while and for that repository alone.
     """
 
     xorb: str
     start: int
     stop: int
+    repo: str
     first_chunk: int
     leaves: tuple[Leaf, ...]
     pieces: tuple[Piece, ...]

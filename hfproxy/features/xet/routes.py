@@ -115,7 +115,8 @@ async def send_xorb(request: web.Request) -> web.StreamResponse:
         },
     )
     response.content_length = stop - start
-    pieces = request.app[XORBS].pieces(found, start, stop, address=request.match_info["place"])
+    repo = request[_PLACE].repo or ""
+    pieces = request.app[XORBS].pieces(found, start, stop, repo=repo, address=request.match_info["place"])
     async with aclosing(pieces), transfer(request) as pace:
         async for piece in pieces:
             if not response.prepared:

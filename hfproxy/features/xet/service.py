@@ -133,22 +133,23 @@ class XorbService:
 
     def __init__(self, *, xorbs: Xorbs, blobs: BlobStore, index: XorbIndex, patience: Patience) -> None:
         self._xorbs, self._blobs, self._index, self._patience = xorbs, blobs, index, patience
-        self._fetches: dict[tuple[str, int, int], XorbFetch] = {}
+        self._fetches: dict[tuple[str, int, int, str], XorbFetch] = {}
         self._ended = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(_MOST_FETCHES)
         self._served: OrderedDict[str, None] = OrderedDict()
 
     async def pieces(
-        self, place: XorbRange, start: int, stop: int, *, address: str
+        self, place: XorbRange, start: int, stop: int, *, repo: str, address: str
     ) -> AsyncGenerator[FilePiece | bytes]:
         """The bytes [start, stop) of the range. Raises PlaceExpired before the first, UpstreamError.
 
-        address: what was asked. Clients ask one a second time where what they got was of no use to them; then only what
-        is proven is given again, and all else is fetched anew.
+        repo: whose reconstruction led here; to it alone is given what is not proven. address: what was asked. Clients
+        ask one a second time where what they got was of no use to them; then only what is proven is given again, and
+        all else is fetched anew.
         """
         position, again = start, address[:_TOLD_APART] in self._served
-        kept = await self._found(place.xorb, start, stop)
+        kept = await self._found(place.xorb, start, stop, repo)
         if again and (unproven := [each for each in kept if not each.proven]):
             log.warning("xorb.doubted", xorb=place.xorb, ranges=len(unproven))
             await self._index.forget(place.xorb, unproven)
@@ -159,7 +160,7 @@ class XorbService:
                     yield piece
                     position += piece.stop - piece.start if isinstance(piece, FilePiece) else len(piece)
         if position < stop:
-            async with aclosing(self._fetched(place, position, stop)) as pieces:
+            async with aclosing(self._fetched(place, position, stop, repo)) as pieces:
                 async for piece in pieces:
                     yield piece
         self._remember(address)
@@ -170,11 +171,11 @@ class XorbService:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _found(self, xorb: str, start: int, stop: int) -> list[KeptRange]:
+    async def _found(self, xorb: str, start: int, stop: int, repo: str) -> list[KeptRange]:
         """The ranges that have a byte of [start, stop); looks again if a fetch ended meanwhile, which may have it."""
         while True:
             ended = self._ended
-            kept = await self._index.touching(xorb, start, stop)
+            kept = await self._index.touching(xorb, start, stop, repo=repo)
             if ended == self._ended or _covered(kept, start, stop):
                 return kept
 
@@ -199,10 +200,10 @@ class XorbService:
                 await self._index.forget(xorb, [holder])
                 return
 
-    async def _fetched(self, place: XorbRange, start: int, stop: int) -> Pieces:
+    async def _fetched(self, place: XorbRange, start: int, stop: int, repo: str) -> Pieces:
         position = start
         try:
-            async with aclosing(self._fetch(place).read(start, stop)) as pieces:
+            async with aclosing(self._fetch(place, repo).read(start, stop)) as pieces:
                 async for piece in pieces:
                     yield piece
                     position += piece.stop - piece.start if isinstance(piece, FilePiece) else len(piece)
@@ -220,19 +221,19 @@ class XorbService:
         if position < stop:
             raise HubMisspoke("the range ended before it was whole", asked=place.xorb)
 
-    def _fetch(self, place: XorbRange) -> XorbFetch:
+    def _fetch(self, place: XorbRange, repo: str) -> XorbFetch:
         """The one fetch of this range, begun if there is none."""
-        key = (place.xorb, place.start, place.stop)
+        key = (place.xorb, place.start, place.stop, repo)
         if (fetch := self._fetches.get(key)) is None:
             fetch = self._fetches[key] = XorbFetch(
-                place, xorbs=self._xorbs, blobs=self._blobs, index=self._index, patience=self._patience
+                place, repo, xorbs=self._xorbs, blobs=self._blobs, index=self._index, patience=self._patience
             )
             task = asyncio.create_task(self._run(key, fetch), name=f"fetch xorb {place.xorb}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return fetch
 
-    async def _run(self, key: tuple[str, int, int], fetch: XorbFetch) -> None:
+    async def _run(self, key: tuple[str, int, int, str], fetch: XorbFetch) -> None:
         try:
             async with self._places:
                 await fetch.run()

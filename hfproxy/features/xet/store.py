@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import structlog
-from sqlalchemy import and_, delete, select, update
+from sqlalchemy import and_, delete, or_, select, update
 
 from hfproxy.errors import StorageUnavailable
 from hfproxy.features.xet.chunks import WrongXorb
@@ -34,11 +34,13 @@ class XorbIndex:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def touching(self, xorb: str, start: int, stop: int) -> list[KeptRange]:
-        """The ranges that have a byte of [start, stop), from the front, without their leaves."""
+    async def touching(self, xorb: str, start: int, stop: int, *, repo: str) -> list[KeptRange]:
+        """The ranges that have a byte of [start, stop), from the front, without their leaves: proven, or of `repo`."""
         of = XORB_RANGES.c
+        # No repository is a bucket, of which none vouches for another.
+        usable = or_(of.proven, of.repo == repo) if repo else of.proven
         try:
-            return await self._rows(and_(of.xorb == xorb, of.start < stop, of.stop > start), leaves=False)
+            return await self._rows(and_(of.xorb == xorb, of.start < stop, of.stop > start, usable), leaves=False)
         except StorageUnavailable as error:
             log.warning("pointers.unread", reason=error.detail)
             return []
@@ -53,9 +55,10 @@ class XorbIndex:
             if wrong := contradicting(new, others):
                 if any(other.proven for other in wrong):
                     raise WrongXorb("a chunk is another than the one that is proven")
-                # One of them is wrong, and nobody can tell which: all are asked for again.
                 await self._doubt(new.xorb, wrong)
-                return
+                if (await asyncio.to_thread(joined, [new])).name != new.xorb:
+                    return  # one of them is wrong, and nobody can tell which: all are asked for again
+                others = [other for other in others if other not in wrong]
             alone, together = await asyncio.to_thread(lambda: (joined([new]), joined([new, *others])))
             if alone.is_whole(xorb_bytes) and alone.name != new.xorb:
                 raise WrongXorb("all of its chunks are there, and have another name")
@@ -103,8 +106,8 @@ def _of(xorb: str) -> Any:
     return XORB_RANGES.c.xorb == xorb
 
 
-def _place(kept: KeptRange) -> tuple[int, int]:
-    return kept.start, kept.stop
+def _place(kept: KeptRange) -> tuple[int, int, str]:
+    return kept.start, kept.stop, kept.repo
 
 
 def _row(kept: KeptRange) -> dict[str, Any]:
@@ -112,6 +115,7 @@ def _row(kept: KeptRange) -> dict[str, Any]:
         "xorb": kept.xorb,
         "start": kept.start,
         "stop": kept.stop,
+        "repo": kept.repo,
         "first_chunk": kept.first_chunk,
         "leaves": b"".join(hash_ + size.to_bytes(_SIZE_BYTES, "little") for hash_, size in kept.leaves),
         "pieces": json.dumps([[piece.stop, str(piece.key)] for piece in kept.pieces], separators=(",", ":")),
@@ -128,6 +132,7 @@ def _kept(row: Any, packed: bytes) -> KeptRange:
         row.xorb,
         row.start,
         row.stop,
+        row.repo,
         row.first_chunk,
         tuple((leaf[:HASH_BYTES], int.from_bytes(leaf[HASH_BYTES:], "little")) for leaf in leaves),
         tuple(Piece(start, stop, key) for start, stop, key in keys if key is not None),

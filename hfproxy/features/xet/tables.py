@@ -10,10 +10,11 @@ XORB_RANGES = Table(
     Column("xorb", String(64), nullable=False),
     Column("start", BigInteger(), nullable=False),
     Column("stop", BigInteger(), nullable=False),
+    Column("repo", String(), nullable=False),
     Column("first_chunk", Integer(), nullable=False),
     Column("leaves", LargeBinary(), nullable=False),
     Column("pieces", String(), nullable=False),
     Column("proven", Boolean(), nullable=False),
     Column("kept_at_s", Float(53), nullable=False),
-    PrimaryKeyConstraint("xorb", "start", "stop"),
+    PrimaryKeyConstraint("xorb", "start", "stop", "repo"),
 )

@@ -204,6 +204,23 @@ async def test_what_no_name_proves_is_fetched_anew_for_who_asks_again(road: Road
     assert await client.download("alice/demo", "w.bin") == FILE
 
 
+async def test_a_poisoned_part_of_a_xorb_is_given_to_no_other_repository(road: Road) -> None:
+    client = road.client()
+    plant(road.sandbox, "alice/copy", {"w.bin": FILE})
+    _, headers = await client.offer("alice/demo/resolve/main/w.bin")
+    bodies = {}
+    for repo in ("alice/demo", "alice/copy"):
+        road.sandbox.hub.troubles.clear()
+        if repo == "alice/demo":
+            road.sandbox.hub.troubles.add(Trouble.parse("origin=cdn,method=GET,path=/xorb/*,corrupt=100,times=1"))
+        _, _, told = await client.token(repo)
+        _, [place] = await client.ranges(told, headers["X-Xet-Hash"], part="bytes=300000-400000")
+        status, bodies[repo] = await client.fetch(place)
+        assert status == 206
+    assert bodies["alice/demo"] != bodies["alice/copy"]
+    assert bodies["alice/copy"][8:1000] in FILE
+
+
 async def test_what_contradicts_a_proven_chunk_is_refused_and_what_is_contradicted_is_forgotten(road: Road) -> None:
     client = road.client()
     _, headers = await client.offer("alice/demo/resolve/main/w.bin")
@@ -279,6 +296,33 @@ async def test_a_key_gets_write_tokens_only_where_it_may_write_and_none_of_its_t
                 await asyncio.sleep(0.1)
         assert (await client.fetch(place))[0] == 401
         assert (await client.cas(told, "GET", "/v1/reconstructions/" + "0" * 64))[0] == 401
+
+
+async def test_rules_that_change_end_what_was_begun_before(sandbox: Sandbox, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text("")
+    settings = {"UPSTREAM__TOKEN": "", "XET__MODE": "relay", "POLICY__FILE": str(rules)}
+    async with gateway_for(sandbox.url, tmp_path, **settings) as gateway:
+        client = XetClient(gateway.http, gateway.url, ALICE)
+        _, headers = await client.offer("alice/demo/resolve/main/w.bin")
+        _, _, told = await client.token("alice/demo")
+        _, _, to_write = await client.token("alice/demo", kind="write")
+        _, [place] = await client.ranges(told, headers["X-Xet-Hash"])
+        assert (await client.fetch(place))[0] == 206
+        rules.write_text('[[rule]]\nname = "no-pickle"\neffect = "deny"\nfiles = ["*.pkl"]\n')
+        async with asyncio.timeout(30):
+            while (await client.token("alice/demo"))[0] == 200:  # noqa: ASYNC110 - the file is looked at now and then
+                await asyncio.sleep(0.1)
+        asked = len(list(sandbox.asked))
+        for token in (told, to_write):
+            for version in (1, 2):
+                path = f"/v{version}/reconstructions/{headers['X-Xet-Hash']}"
+                status, body, _ = await client.cas(token, "GET", path)
+                assert (status, b"no-pickle" in body) == (403, True)
+        assert (await client.fetch(place))[0] == 403
+        assert len(list(sandbox.asked)) == asked
+        async with gateway.http.get(f"{gateway.url}/alice/demo/resolve/main/w.bin", headers=client.headers) as answer:
+            assert await answer.read() == FILE
 
 
 async def test_a_grant_leads_through_the_gateway(road: Road) -> None:

@@ -67,11 +67,14 @@ def test_what_is_no_row_of_whole_chunks_is_refused(content: bytes) -> None:
         reader.finish(1)
 
 
-def kept(first: int, last: int, *, leaves: Sequence[tuple[bytes, int]] = LEAVES) -> KeptRange:
+REPO = "models/alice/demo"
+
+
+def kept(first: int, last: int, *, leaves: Sequence[tuple[bytes, int]] = LEAVES, repo: str = REPO) -> KeptRange:
     """The chunks [first, last), as if each had a hundred bytes."""
     start, stop = first * 100, last * 100
     piece = Piece(start, stop, BlobKey.of(b"x"))
-    return KeptRange(XORB, start, stop, first, tuple(leaves[first:last]), (piece,), proven=False, kept_at_s=2e9)
+    return KeptRange(XORB, start, stop, repo, first, tuple(leaves[first:last]), (piece,), proven=False, kept_at_s=2e9)
 
 
 WRONG = [(chunk_hash(b"other"), 5)] * len(LEAVES)
@@ -82,7 +85,7 @@ async def _index(root: Path, *ranges: KeptRange, xorb_bytes: int | None = None) 
         index = XorbIndex(database)
         for each in ranges:
             await index.add(each, xorb_bytes)
-        return [(each.start, each.stop, each.proven) for each in await index.touching(XORB, 0, 10_000)]
+        return [(each.start, each.stop, each.proven) for each in await index.touching(XORB, 0, 10_000, repo=REPO)]
 
 
 async def test_ranges_that_join_to_the_whole_are_proven_by_its_name(tmp_path: Path) -> None:
@@ -111,6 +114,25 @@ async def test_what_is_not_proven_is_believed_for_a_week(tmp_path: Path) -> None
     async with open_database(tmp_path) as database:
         index = XorbIndex(database)
         await index.add(replace(kept(0, 1), kept_at_s=1e9))
-        assert await index.touching(XORB, 0, 100) == []
+        assert await index.touching(XORB, 0, 100, repo=REPO) == []
         await asyncio.gather(index.add(kept(0, 1)), index.add(kept(1, 2)))
-        assert len(await index.touching(XORB, 0, 400)) == 2
+        assert len(await index.touching(XORB, 0, 400, repo=REPO)) == 2
+
+
+async def test_what_is_not_proven_is_for_its_own_repository_and_what_is_is_for_all(tmp_path: Path) -> None:
+    """No part of a xorb has a hash of its own, so a wrong one must not go further than where it came from."""
+    async with open_database(tmp_path) as database:
+        index = XorbIndex(database)
+        await index.add(kept(0, 2, leaves=WRONG))
+        assert await index.touching(XORB, 0, 400, repo="models/bob/copy") == []
+        assert await index.touching(XORB, 0, 400, repo="") == []
+        await index.add(kept(0, 4, repo=""))  # another one says otherwise, and is right
+        for repo in (REPO, "models/bob/copy", ""):
+            assert [each.proven for each in await index.touching(XORB, 0, 400, repo=repo)] == [True]
+        # Parts of several repositories may prove each other.
+    async with open_database(tmp_path / "joined") as database:
+        index = XorbIndex(database)
+        for at, repo in enumerate((REPO, "models/bob/copy", REPO, "")):
+            assert await index.touching(XORB, 0, 400, repo="models/carol/other") == []
+            await index.add(kept(at, at + 1, repo=repo))
+        assert len(await index.touching(XORB, 0, 400, repo="models/carol/other")) == 4
