@@ -20,6 +20,10 @@ from hfproxy.upstream.downloads import HubFiles, Way
 log = structlog.get_logger(__name__)
 
 _TICK_S = 0.25
+# To wake a reader and send costs the same for a few bytes as for many. A handful of readers hear of each; where there
+# are more, the news waits for a block's worth, but not for longer than this.
+_HANDFUL = 8
+_GATHER_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,8 @@ class Fill:
         self._pace = Pace(policy.connections, now=monotonic)
         self._whole = self._verified = False
         self._news, self._wants = asyncio.Event(), asyncio.Event()
+        self._untold_bytes = 0
+        self._gathering: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -231,9 +237,17 @@ class Fill:
 
     def _progressed(self, size_bytes: int) -> None:
         self._pace.arrived(size_bytes)
-        self._tell()
+        self._untold_bytes += size_bytes
+        if len(self.readers) <= _HANDFUL or self._untold_bytes >= self.blob.block_size_bytes:
+            self._tell()
+        elif self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(_GATHER_S, self._tell)
 
     def _tell(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+        self._untold_bytes = 0
         news, self._news = self._news, asyncio.Event()
         news.set()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -36,13 +37,17 @@ async def test_fifty_readers_cost_one_download(
     assert await blobs.size(key) == SIZE
 
 
-async def test_a_reader_gets_bytes_while_they_arrive(hub: FileHub, fills: Fills, key: BlobKey, content: bytes) -> None:
+@pytest.mark.parametrize("readers", [1, 20])
+async def test_readers_get_bytes_while_they_arrive(
+    hub: FileHub, blobs: BlobStore, key: BlobKey, content: bytes, readers: int
+) -> None:
     hub.hold_after = 100_000
     hub.gate.clear()
-    async with fills.following(key, SIZE, way_to("w.bin"), key.digest, start=0, stop=SIZE, whole=True) as (
-        fill,
-        reader,
-    ):
+    async with fills_between(hub, blobs, FillPolicy(connections=1)) as fills, AsyncExitStack() as stack:
+        for _ in range(readers):
+            fill, reader = await stack.enter_async_context(
+                fills.following(key, SIZE, way_to("w.bin"), key.digest, start=0, stop=SIZE, whole=True)
+            )
         while reader.position < 100_000:
             reader.position = await fill.ready_until(reader)
         assert await fill.blob.read(0, 100_000) == content[:100_000]
