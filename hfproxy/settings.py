@@ -295,10 +295,10 @@ class FilesSettings(Group):
 
 
 class XetSettings(Group):
-    mode: Literal["http", "relay", "direct"] = Field(
-        "http",
-        description="What clients are told of Xet: http (files go over plain HTTP where clients take them so), relay "
-        "(Xet through the gateway, its chunks kept), direct (clients speak to the Hub's store themselves)",
+    mode: Literal["relay", "http", "direct"] = Field(
+        "relay",
+        description="What clients are told of Xet: relay (Xet through the gateway, its chunks kept), http (files go "
+        "over plain HTTP where clients take them so), direct (clients speak to the Hub's store themselves)",
     )
 
 

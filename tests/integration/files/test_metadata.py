@@ -57,15 +57,15 @@ async def test_refusals_and_failures_are_not_kept(hub: ScriptedHub, gateway: Gat
     assert (await get(gateway, INFO))[0] == 200
 
 
-async def test_xet_hashes_are_not_told_in_mode_http_and_pages_lead_back_to_us(
-    hub: ScriptedHub, gateway: Gateway
-) -> None:
+async def test_xet_hashes_are_not_told_in_mode_http_and_pages_lead_back_to_us(hub: ScriptedHub, tmp_path: Path) -> None:
     page = json.dumps([{"type": "file", "path": "w.bin", "xetHash": "0" * 64, "size": 1}]).encode()
     hub.reply = says(200, page, Link='<https://huggingface.co/api/models/acme/demo/tree/main?cursor=a>; rel="next"')
-    for _ in range(2):
-        status, body, link = await get(gateway, TREE)
-        assert (status, json.loads(body)) == (200, [{"type": "file", "path": "w.bin", "size": 1}])
-        assert link == f'<{gateway.url}/api/models/acme/demo/tree/main?cursor=a>; rel="next"'
+    long = {"FILES__FRESH_FOR": "1h", "FILES__RIGHTS_FOR": "1h"}
+    async with gateway_for(hub.url, tmp_path, XET__MODE="http", **long) as gateway:
+        for _ in range(2):
+            status, body, link = await get(gateway, TREE)
+            assert (status, json.loads(body)) == (200, [{"type": "file", "path": "w.bin", "size": 1}])
+            assert link == f'<{gateway.url}/api/models/acme/demo/tree/main?cursor=a>; rel="next"'
     assert len(hub.asked) == 1
 
 

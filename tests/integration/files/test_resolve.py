@@ -48,7 +48,14 @@ async def ask(
         return answer, await answer.read()
 
 
-async def test_a_head_tells_all_and_offers_no_xet(hub: FileHub, gateway: Gateway) -> None:
+async def test_a_head_tells_all_and_in_mode_http_offers_no_xet(hub: FileHub, start: Start) -> None:
+    hub.add("config.json", CONFIG, lfs=False)
+    hub.add("w.bin", WEIGHTS)
+    async with start(XET__MODE="http") as gateway:
+        await _tells_all(gateway)
+
+
+async def _tells_all(gateway: Gateway) -> None:
     answer, _ = await ask(gateway, "w.bin", "HEAD")
     digest = BlobKey.of(WEIGHTS).digest
     told = {name: answer.headers.get(name) for name in ("X-Repo-Commit", "ETag", "X-Linked-ETag", "X-Linked-Size")}
