@@ -72,6 +72,8 @@ class FileHub:
         self.down = False
         self.signature = "1"
         self.describe_trouble: list[Trouble] = []
+        self.described_together: asyncio.Barrier | None = None
+        """Descriptions wait until so many have been asked for."""
         self.open_paths: set[str] = set()
         """Paths that anybody may read, as in a gated repository."""
 
@@ -115,6 +117,8 @@ class FileHub:
         if self.describe_trouble and request.method == "HEAD":
             trouble = self.describe_trouble.pop(0)
             return web.Response(status=trouble.status or 500, headers=trouble.headers)
+        if self.described_together is not None and request.method == "HEAD":
+            await self.described_together.wait()
         return await self.resolve(request, raw_path)
 
     async def resolve(self, request: web.Request, raw_path: str) -> web.StreamResponse:

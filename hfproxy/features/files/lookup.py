@@ -99,7 +99,7 @@ class Lookup:
             if self._freshness.offline:
                 raise NotKept(f"{ref.repo} {ref.path} is not kept, and this gateway is offline")
         others = self._asking.get((repo, ref.revision, audience(credential)))
-        if others is not None:
+        if others is not None and await self._is_told_by_revision(ref, repo, credential):
             # Somebody asks after the same revision for another file: their answer may be all we need.
             await asyncio.wait([others])
             if (entry := await self._kept(ref, repo, credential)) is not None:
@@ -191,6 +191,15 @@ class Lookup:
                 self._asking[each] = task
             task.add_done_callback(lambda ended: self._answered(keys, ended))
         return await asyncio.shield(task)
+
+    async def _is_told_by_revision(self, ref: FileRef, repo: str, credential: Credential) -> bool:
+        """Whether to hear that the revision is what it was, and open to this caller, is all that lacks for this file."""
+        pointer = None if is_commit_hash(ref.revision) else await self._pointers.revision(repo, ref.revision)
+        fresh = self._fresh_commit(ref, pointer)
+        commit_hash = fresh or (pointer.commit_hash if pointer is not None else None)
+        if commit_hash is None or (fresh and self._rights.allows(repo, fresh, ref.path, credential)):
+            return False  # what the file is lacks, and nobody else asks that
+        return await self._pointers.file(repo, commit_hash, ref.path) is not None
 
     def _is_revalidation(self, repo: str, ref: FileRef) -> bool:
         return is_commit_hash(ref.revision) or self._pointers.known_revision(repo, ref.revision) is not None

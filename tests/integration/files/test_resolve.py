@@ -179,6 +179,14 @@ async def test_many_ask_and_the_hub_is_asked_once(hub: FileHub, start: Start) ->
         assert sum(request.path.endswith(".json") and "/resolve/" in request.path for request in hub.asked) == 1
 
 
+async def test_new_files_of_one_commit_do_not_wait_for_each_other(hub: FileHub, gateway: Gateway) -> None:
+    for number in range(3):
+        hub.add(f"{number}.json", b"%d" % number, lfs=False)
+    hub.described_together = asyncio.Barrier(3)
+    asking = (ask(gateway, f"{number}.json", "HEAD", revision=COMMIT) for number in range(3))
+    assert {answer.status for answer, _ in await asyncio.gather(*asking)} == {200}
+
+
 async def test_a_branch_that_moved_is_seen_when_its_time_is_up(hub: FileHub, start: Start) -> None:
     hub.add("config.json", CONFIG, lfs=False)
     async with start(FILES__FRESH_FOR="200ms") as gateway:
