@@ -76,6 +76,7 @@ class Metrics:
             buckets=_DURATIONS_S,
             registry=registry,
         )
+        self._hub_outcomes: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self._hub_calls_in_flight = Gauge(
             "hfproxy_upstream_calls_in_flight",
             "Calls to the Hub whose answer has not begun",
@@ -133,10 +134,13 @@ class Metrics:
 
     def hub_call_ended(self, method: str, outcome: int | str, *, duration_s: float) -> None:
         """Counts one call to the Hub; `outcome` is its status, or the code of our error."""
-        method = _method(method)
         self._hub_calls_in_flight.dec()
-        self._hub_calls.labels(method, _status(outcome) if isinstance(outcome, int) else outcome).inc()
-        self._hub_call_duration.labels(method).observe(duration_s)
+        key = (_method(method), _status(outcome) if isinstance(outcome, int) else outcome)
+        if (found := self._hub_outcomes.get(key)) is None:
+            found = self._hub_outcomes[key] = (self._hub_calls.labels(*key), self._hub_call_duration.labels(key[0]))
+        calls, duration = found
+        calls.inc()
+        duration.observe(duration_s)
 
     def connection_taken(self, how: str) -> None:
         """`how`: `opened` or `reused`."""

@@ -124,11 +124,11 @@ class RepeatedLine:
 
     def write(self, *values: str | float) -> None:
         """Writes the line with these values of the changing fields, in their order."""
-        if not _ROOT.isEnabledFor(logging.INFO):
-            return
         if (outlet := _outlet) is None or not outlet.open():
             fields = {**self._fields, **dict(zip(self._changing, values, strict=True))}
             structlog.get_logger(self._logger).info(self._event, **fields)
+            return
+        if not _ROOT.isEnabledFor(logging.INFO):
             return
         if self._rendered_for is not outlet:
             self._template, self._rendered_for = self._rendered(outlet), outlet

@@ -53,9 +53,6 @@ class Ready:
     metrics: RouteMetrics
 
 
-CHANGING: Final = ("duration_s", "bytes_sent", "request_id")
-
-
 class Answers(Protocol):
     """Who may have an answer ready."""
 

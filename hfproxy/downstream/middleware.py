@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from time import perf_counter
 from typing import Final
 from uuid import uuid4
@@ -16,6 +17,7 @@ from hfproxy.downstream.problems import STARTED
 from hfproxy.errors import Overloaded
 from hfproxy.facts import RequestFacts
 from hfproxy.metrics import Metrics
+from hfproxy.repeated_lines import RepeatedLine
 from hfproxy.upstream.headers import REQUEST_ID, TRACE_ID
 
 LOGGER: Final = __name__
@@ -27,6 +29,10 @@ NO_ROUTE: Final = "(none)"
 # The status of an answer that went out whole before its handler was done.
 _ENDED: Final = web.RequestKey("ended", int)
 _FACTS: Final = web.RequestKey("facts", RequestFacts)
+CHANGING: Final = ("duration_s", "bytes_sent", "request_id")
+"""The fields of a request's line that the next one of the same call does not share."""
+_MOST_LINES = 1024
+_LONGEST_PATH = 512
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -113,12 +119,29 @@ def _tell(
         caller=caller.name if caller is not None else None,
         facts=facts,
     )
-    fields |= {"duration_s": rounded(duration_s), "bytes_sent": bytes_sent}
     if status < 400 and (operation := operation_of(request)) is not None and operation.always:
         # Asked every few seconds for ever: that all is well is in nobody's way only when it is not said.
-        log.debug("request.finished", **fields)
+        log.debug("request.finished", **fields | {"duration_s": rounded(duration_s), "bytes_sent": bytes_sent})
     else:
-        log.info("request.finished", **fields)
+        _write(fields, rounded(duration_s), bytes_sent, facts.request_id)
+
+
+def _write(fields: dict[str, object], duration_s: float, bytes_sent: int, request_id: str) -> None:
+    """Writes the line; the same call again costs a sixth of the first."""
+    bound = {name: value for name, value in structlog.contextvars.get_contextvars().items() if name != "request_id"}
+    # No two lines of traces are the same; and what is no plain value could change once it is rendered.
+    plain = all(value is None or isinstance(value, str | int | float) for value in fields.values())
+    if len(str(fields["path"])) > _LONGEST_PATH or not plain or "trace_id" in bound:
+        log.info("request.finished", **fields | {"duration_s": duration_s, "bytes_sent": bytes_sent})
+        return
+    told = {**fields, **bound}
+    _line(tuple(told), *told.values()).write(duration_s, bytes_sent, request_id)
+
+
+@lru_cache(maxsize=_MOST_LINES, typed=True)
+def _line(names: tuple[str, ...], *values: object) -> RepeatedLine:
+    fields = {**dict(zip(names, values, strict=True)), "request_id": ""}
+    return RepeatedLine(LOGGER, "request.finished", fields, CHANGING)
 
 
 def finished_fields(

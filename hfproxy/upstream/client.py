@@ -190,11 +190,14 @@ class HubClient:
     @asynccontextmanager
     async def _place(self, asked: str) -> AsyncIterator[None]:
         """A place among the calls under way; Overloaded if none becomes free in time."""
-        try:
-            async with asyncio.timeout(self._answer_timeout_s):
-                await self._places.acquire()
-        except TimeoutError:
-            raise Overloaded("all connections to the Hub are busy", asked=asked) from None
+        if not self._places.locked():
+            await self._places.acquire()  # at once
+        else:
+            try:
+                async with asyncio.timeout(self._answer_timeout_s):
+                    await self._places.acquire()
+            except TimeoutError:
+                raise Overloaded("all connections to the Hub are busy", asked=asked) from None
         self._count_places(1)
         try:
             yield

@@ -1,12 +1,20 @@
 """How a file is told: the headers that every generation of clients finds all it needs in (contract 4.3, 4.4)."""
 
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import quote
 
-from hfproxy.features.files.lookup import Found
+from hfproxy.features.files.lookup import HIT, Found
 from hfproxy.storage.pointers import FileEntry
 from hfproxy.upstream.headers import LINKED_ETAG, LINKED_SIZE, REPO_COMMIT, XET_HASH
 from hfproxy.upstream.refs import FileRef, RepoRef
+
+CACHE_STATUS: Final = "Cache-Status"
+
+
+def cache_status(status: str = HIT) -> str:
+    """What `Cache-Status` says (RFC 9211)."""
+    return f"hfproxy; {status}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,7 @@ def file_headers(found: Found, *, status: str, download: bool, xet: XetOffer | N
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-cache",
         "Vary": "Origin, Authorization",
-        "Cache-Status": f"hfproxy; {status}",
+        CACHE_STATUS: cache_status(status),
     }
     if entry.is_lfs:
         headers[LINKED_ETAG] = f'"{entry.etag}"'
@@ -58,7 +66,7 @@ def object_headers(entry: FileEntry, *, status: str) -> dict[str, str]:
         "Content-Type": entry.content_type,
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-store",
-        "Cache-Status": f"hfproxy; {status}",
+        CACHE_STATUS: cache_status(status),
     }
 
 

@@ -12,14 +12,15 @@ from functools import lru_cache
 
 from aiohttp.http import SERVER_SOFTWARE
 
-from hfproxy.downstream.at_once import CHANGING, Ready
+from hfproxy.downstream.at_once import Ready
 from hfproxy.downstream.credentials import SentSecret
 from hfproxy.downstream.forwarded import Origin
-from hfproxy.downstream.middleware import LOGGER, finished_fields
+from hfproxy.downstream.middleware import CHANGING, LOGGER, finished_fields
 from hfproxy.facts import RequestFacts
 from hfproxy.features.access.callers import Callers
 from hfproxy.features.files.admission import Admission
-from hfproxy.features.files.lookup import HIT, Found
+from hfproxy.features.files.answers import CACHE_STATUS, cache_status
+from hfproxy.features.files.lookup import Found
 from hfproxy.features.files.service import FileService
 from hfproxy.metrics import Metrics
 from hfproxy.repeated_lines import RepeatedLine
@@ -52,12 +53,15 @@ class HotFiles:
         self._known: OrderedDict[str, _Hot] = OrderedDict()
 
     def learn(self, target: str, ref: FileRef, repo: str, found: Found, told: Mapping[str, str], *, route: str) -> None:
-        """Keeps how a file is answered whole, with 200. target: path and query as asked. told: its headers."""
+        """Keeps how a file is answered whole, with 200. target: path and query as asked. told: its headers.
+
+        Also of one that was new just now: who asked by HEAD asks by GET next, and the next client both.
+        """
         known = self._known.get(target)
-        if found.status != HIT or len(target) > _LONGEST_TARGET or (known is not None and known.entry is found.entry):
+        if len(target) > _LONGEST_TARGET or (known is not None and known.entry is found.entry):
             return
         size = found.entry.size_bytes
-        headers = {**told, "Content-Length": str(size), "Server": SERVER_SOFTWARE}
+        headers = {**told, CACHE_STATUS: cache_status(), "Content-Length": str(size), "Server": SERVER_SOFTWARE}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         if lines.count("\r") != len(headers) or lines.count("\n") != len(headers):
             return

@@ -193,7 +193,7 @@ class Lookup:
         return await asyncio.shield(task)
 
     async def _is_told_by_revision(self, ref: FileRef, repo: str, credential: Credential) -> bool:
-        """Whether to hear that the revision is what it was, and open to this caller, is all that lacks for this file."""
+        """Whether all that lacks is to hear that the revision is what it was, and open to this caller."""
         pointer = None if is_commit_hash(ref.revision) else await self._pointers.revision(repo, ref.revision)
         fresh = self._fresh_commit(ref, pointer)
         commit_hash = fresh or (pointer.commit_hash if pointer is not None else None)

@@ -83,7 +83,9 @@ async def relay(request: web.Request) -> web.StreamResponse:
         if is_websocket(request):
             return await relay_websocket(request, request.app[HUB], question, moved)
         asking = request.app[RELAY].ask(question)
-        return await send_answer(request, _as_shown(request, route, asking), moved, pace)
+        if route.kind in SHOWING_FILES:
+            asking = _as_shown(request, route, asking)
+        return await send_answer(request, asking, moved, pace)
 
 
 async def use_ticket(request: web.Request) -> web.StreamResponse:
@@ -153,7 +155,7 @@ async def _as_shown(
 ) -> AsyncIterator[Answer]:
     """The answer without the files that rules withhold from this caller."""
     async with asking as answer:
-        if request.app[POLICY].rules is None or answer.status != 200 or route.kind not in SHOWING_FILES:
+        if request.app[POLICY].rules is None or answer.status != 200:
             yield answer
             return
         coded = b"".join([chunk async for chunk in answer.body])
