@@ -48,6 +48,8 @@ class Layout:
 
     def make(self) -> None:
         """Makes the folders; shards come with the first blob that falls into them."""
+        # Private repositories lie here beside public ones: other users of the machine have no business in it.
+        self.root.mkdir(mode=0o750, parents=True, exist_ok=True)
         for folder in (self.root / "partial", self.incoming):
             folder.mkdir(parents=True, exist_ok=True)
         for algorithm in Algorithm:

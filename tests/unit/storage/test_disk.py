@@ -157,3 +157,8 @@ async def test_reading_makes_a_blob_young_again_for_the_next_process(tmp_path: P
     async with disk_blobs(tmp_path, limit_bytes=3 * BLOCK_SIZE_BYTES) as store:
         await fill(store, *sample(1, BLOCK_SIZE_BYTES))
         assert [await store.size(key) is not None for key, _ in blobs] == [True, False, True]
+
+
+async def test_other_users_of_the_machine_may_not_look_into_what_is_kept(tmp_path: Path) -> None:
+    async with disk_blobs(tmp_path / "blobs"):
+        assert (tmp_path / "blobs").stat().st_mode & 0o007 == 0
