@@ -7,8 +7,12 @@ from weakref import WeakValueDictionary
 
 from hfproxy.features.files.connections import Connections
 from hfproxy.features.files.fill import Fill, FillPolicy, Reader
-from hfproxy.storage.blobs import BlobKey, BlobStore
+from hfproxy.storage.blobs import BlobKey, BlobProblem, BlobStore
 from hfproxy.upstream.downloads import HubFiles, Way
+
+
+class OtherSize(BlobProblem):
+    """These bytes were told of with a size that is not theirs: who was told so has to do without what is kept."""
 
 
 class Fills:
@@ -56,6 +60,8 @@ class Fills:
                 blob = await self._blobs.partial(key, size_bytes)
                 fill = Fill(blob, way, etag, hub=self._hub, policy=self._policy, connections=self._connections)
                 self._fills[key] = fill
+            elif fill.blob.size_bytes != size_bytes:
+                raise OtherSize(f"{fill.blob.size_bytes} bytes are on their way, and {size_bytes} are wanted")
             elif all((known.ref, known.credential) != (way.ref, way.credential) for known in fill.ways):
                 fill.ways.append(way)
             return fill

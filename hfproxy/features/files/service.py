@@ -9,16 +9,26 @@ import structlog
 
 from hfproxy.errors import HubBroke, HubMisspoke, HubSentWrongBytes, NotKept, UpstreamError
 from hfproxy.features.files.elsewhere import Elsewhere
-from hfproxy.features.files.fills import Fills
+from hfproxy.features.files.fills import Fills, OtherSize
 from hfproxy.features.files.lookup import Found, Lookup
 from hfproxy.features.files.memory import BodyMemory
 from hfproxy.features.files.patience import Patience
-from hfproxy.storage.blobs import BlobBusy, BlobKey, BlobProblem, BlobStore, FollowedBlob, PartialBlob, StoredBlob
+from hfproxy.storage.blobs import (
+    BlobBusy,
+    BlobKey,
+    BlobProblem,
+    BlobStore,
+    FollowedBlob,
+    PartialBlob,
+    StoredBlob,
+    begin_digest,
+)
 from hfproxy.upstream.downloads import HubFiles
 
 log = structlog.get_logger(__name__)
 
 _COPY_BYTES = 256 * 1024
+_HASHED_BYTES = 1024**2
 # How often a download that another process has is asked for again, and again without a byte in between.
 _ASK_AGAIN_S = 0.05
 _MOST_IN_VAIN = 100
@@ -143,6 +153,9 @@ class FileService:
                         async for piece in read:
                             yield piece
                     return
+                if await _is_right(blob):
+                    # Whoever could delete it by a wrong size would make everybody fetch it again.
+                    raise OtherSize(f"{blob.size_bytes} bytes are kept, and {size} are wanted")
             # Somebody cut it short, or wrote to it: that is no other file, that is none.
             log.warning("blob.corrupt", blob=str(key))
             await self._blobs.delete(key)
@@ -200,6 +213,8 @@ class FileService:
             if blob is None:
                 return None
             try:
+                if blob.size_bytes > self._small_bytes:
+                    raise OtherSize(f"{blob.size_bytes} bytes are kept, and a small file is wanted")
                 body = await blob.read(0, blob.size_bytes)
             finally:
                 blob.close()
@@ -282,3 +297,12 @@ async def _read(
             raise HubMisspoke("a kept file is shorter than it should be")
         yield content
         start += len(content)
+
+
+async def _is_right(blob: StoredBlob) -> bool:
+    """Whether these are the bytes that the blob's name says."""
+    digest, position = begin_digest(blob.key.algorithm, blob.size_bytes), 0
+    while content := await blob.read(position, min(position + _HASHED_BYTES, blob.size_bytes)):
+        await asyncio.to_thread(digest.update, content)
+        position += len(content)
+    return digest.hexdigest() == blob.key.digest

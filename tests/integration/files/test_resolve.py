@@ -362,3 +362,31 @@ class TestWrites:
             async with gateway.http.post(f"{gateway.url}/api/models/acme/demo/commit/main", data=b"{}") as answer:
                 assert answer.status == 200
             assert (await ask(gateway, "config.json"))[1] == b"{}"
+
+
+@pytest.mark.parametrize("told", [10, len(WEIGHTS) - 1, len(WEIGHTS) + 1])
+async def test_who_is_told_a_wrong_size_takes_the_file_from_nobody(hub: FileHub, gateway: Gateway, told: int) -> None:
+    hub.add("lie.bin", WEIGHTS)
+    hub.told_sizes["lie.bin"] = told
+
+    async def asks_for_the_lie() -> None:
+        async with asyncio.timeout(60):
+            try:
+                answer, body = await ask(gateway, "lie.bin")
+            except aiohttp.ClientError:
+                return
+        assert answer.status == 502, (answer.status, len(body))
+
+    hub.hold_after = 1000
+    hub.gate.clear()
+    whole = asyncio.create_task(ask(gateway, "w.bin"))
+    await until(lambda: hub.bodies_at_once > 0)
+    await asks_for_the_lie()
+    hub.gate.set()
+    assert (await whole)[1] == WEIGHTS
+    await until(lambda: hub.bodies_at_once == 0)
+
+    await asks_for_the_lie()
+    hub.always = Trouble(status=500)
+    answer, body = await ask(gateway, "w.bin", "GET")
+    assert (answer.status, body == WEIGHTS) == (200, True)
