@@ -78,7 +78,7 @@ async def test_a_client_with_xet_downloads_over_http_and_uploads_through_the_gat
     size = 300_000
     async with (
         running_sandbox(SandboxConfig(xet=True)) as sandbox,
-        gateway_for(sandbox.url, tmp_path / "data", UPSTREAM__TOKEN="", SERVER__HOST=GATE) as gateway,
+        gateway_for(sandbox.url, tmp_path / "data", UPSTREAM__TOKEN="", SERVER__HOST=GATE, XET__MODE="http") as gateway,
     ):
         hub = sandbox.hub
         repo = hub.create_repo(RepoRef.parse(RepoType.MODEL, "alice/large"), by="alice")

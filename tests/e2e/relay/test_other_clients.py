@@ -25,8 +25,13 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 
 @pytest.fixture
-async def gateway(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[Gateway]:
-    variables = {"UPSTREAM__TOKEN": "", "SERVER__PATH_PREFIX": PREFIX}
+def mode() -> str:
+    return "relay"
+
+
+@pytest.fixture
+async def gateway(sandbox: Sandbox, tmp_path: Path, mode: str) -> AsyncIterator[Gateway]:
+    variables = {"UPSTREAM__TOKEN": "", "SERVER__PATH_PREFIX": PREFIX, "XET__MODE": mode}
     async with gateway_for(sandbox.url, tmp_path / "data", **variables) as running:
         yield running
 
@@ -41,13 +46,13 @@ async def run(*command: str | Path, folder: Path) -> tuple[int, str]:
 
 
 @needs_npm
-@pytest.mark.parametrize("prefix", ["", PREFIX])
-async def test_the_javascript_client_moves_files_both_ways(gateway: Gateway, prefix: str) -> None:
+@pytest.mark.parametrize(("prefix", "mode"), [("", "relay"), (PREFIX, "relay"), ("", "http")])
+async def test_the_javascript_client_moves_files_both_ways(gateway: Gateway, prefix: str, mode: str) -> None:
     folder = await asyncio.to_thread(javascript_client)
-    script = folder / f"hub-{'prefix' if prefix else 'root'}.mjs"
+    script = folder / f"hub-{'prefix' if prefix else 'root'}-{mode}.mjs"
     script.write_text(SCENARIO.read_text())
-    code, said = await run("node", script, gateway.url + prefix, "hf_sandbox_alice", folder=folder)
-    assert (code, said.strip()) == (0, "passed")
+    code, said = await run("node", script, gateway.url + prefix, "hf_sandbox_alice", mode, folder=folder)
+    assert (code, said.strip()) == (0, "passed"), said
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
