@@ -24,7 +24,7 @@ OID = hashlib.sha256(BODY).hexdigest()
 
 @dataclass
 class Road:
-    """A gateway in front of a sandbox with one repository, `alice/demo`."""
+    """A gateway that keeps files on plain HTTP, in front of a sandbox with one repository, `alice/demo`."""
 
     gateway: Gateway
     sandbox: Sandbox
@@ -50,7 +50,7 @@ class Road:
 async def road(tmp_path: Path) -> AsyncIterator[Road]:
     async with (
         running_sandbox(SandboxConfig(public_url="https://huggingface.co")) as sandbox,
-        gateway_for(sandbox.url, tmp_path, UPSTREAM__TOKEN="", ACCESS__ANONYMOUS="reader") as gateway,
+        gateway_for(sandbox.url, tmp_path, UPSTREAM__TOKEN="", ACCESS__ANONYMOUS="reader", XET__MODE="http") as gateway,
     ):
         road = Road(gateway, sandbox)
         response, _ = await road.ask("POST", "/api/repos/create", json={"name": "demo"}, headers=ALICE)
