@@ -37,9 +37,8 @@ from hfproxy.settings import Settings
 from hfproxy.starting import CannotStart
 from hfproxy.storage.notices import Notices
 from hfproxy.storage.opening import open_database
-from hfproxy.upstream.client import HubClient, hub_session
-from hfproxy.upstream.proxy import HubProxy
-from hfproxy.upstream.tls import hub_trust
+from hfproxy.upstream.client import HubClient
+from hfproxy.upstream.connecting import session_to
 from hfproxy.upstream.watching import HubSightings, watch
 
 if TYPE_CHECKING:
@@ -134,10 +133,7 @@ async def speak_to_the_hub(app: web.Application) -> AsyncIterator[None]:
     metrics = app[METRICS]
     sightings = app[SIGHTINGS] = HubSightings(upstream.endpoint)
     watching = [watch(metrics, sightings), *([app[TRACING].hub_calls()] if TRACING in app else [])]
-    proxy = HubProxy(upstream.proxy.get_secret_value(), upstream.no_proxy) if upstream.proxy else None
-    async with hub_session(
-        connect_timeout=upstream.connect_timeout, tls=hub_trust(upstream), proxy=proxy, watching=watching
-    ) as session:
+    async with session_to(upstream, watching=watching) as session:
         app[HUB] = HubClient(
             upstream.endpoint,
             session,

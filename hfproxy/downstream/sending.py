@@ -7,6 +7,7 @@ call is made here, on a duplicate of the socket's descriptor, once the transport
 import asyncio
 import os
 import socket
+from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
@@ -24,6 +25,30 @@ class Pace(Protocol):
     def step_bytes(self) -> int: ...
 
     async def __call__(self, count: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FilePiece:
+    """Bytes [start, stop) of an open file on this machine."""
+
+    fd: int
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+async def send_piece(
+    request: web.Request, response: web.StreamResponse, piece: FilePiece | bytes, *, pace: Pace | None = None
+) -> None:
+    """Sends bytes that are in a file or in memory. Raises as `send_file`."""
+    if isinstance(piece, FilePiece):
+        await send_file(request, response, piece.fd, piece.start, piece.stop, pace=pace)
+        return
+    if pace is not None:
+        await pace(len(piece))
+    await response.write(piece)
 
 
 async def send_file(

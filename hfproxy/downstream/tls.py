@@ -3,12 +3,13 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
+from hfproxy.beside import beside
 from hfproxy.certificates import BadCertificate, CertificateFiles, certificate_files
 from hfproxy.settings import ServerSettings
 
@@ -41,13 +42,8 @@ class ServingCertificate:
     @asynccontextmanager
     async def following_files(self, *, every: timedelta = timedelta(seconds=2)) -> AsyncIterator[None]:
         """While this is entered, files that change are taken over; ones that cannot be used are logged and left."""
-        task = asyncio.create_task(self._follow(every.total_seconds()), name="follow certificate files")
-        try:
+        async with beside(self._follow(every.total_seconds()), name="follow certificate files"):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def _follow(self, every_s: float) -> None:
         while True:

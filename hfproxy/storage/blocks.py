@@ -40,6 +40,10 @@ class Blocks:
         """The blocks that touch [start, stop)."""
         return range(start // self.block_size, -(-min(stop, self.size_bytes) // self.block_size))
 
+    def missing_among(self, start: int, stop: int) -> set[int]:
+        """The blocks that touch [start, stop) and are not whole."""
+        return {block for run in self.missing(start, stop) for block in self.touching(*run)}
+
     def ended_by(self, start: int, stop: int) -> range:
         """The blocks that are whole once [start, stop) is written, where `start` is where a gap begins."""
         last = len(self._there) if stop == self.size_bytes else stop // self.block_size
@@ -58,6 +62,10 @@ class Blocks:
     def length(self, block: int) -> int:
         """How many bytes a block has."""
         return min(self.block_size, self.size_bytes - block * self.block_size)
+
+    def lengths(self, blocks: Iterable[int]) -> int:
+        """How many bytes these blocks have together."""
+        return sum(map(self.length, blocks))
 
     def kept_bytes(self) -> int:
         """How many bytes the whole blocks have."""

@@ -55,12 +55,12 @@ class DiskPartial:
         return self._blocks.missing(start, stop)
 
     async def reserve(self, start: int, stop: int) -> None:
-        wanted = {block for run in self.missing(start, stop) for block in self._blocks.touching(*run)} - self._room
+        wanted = self._blocks.missing_among(start, stop) - self._room
         if not wanted:
             return
         self._room |= wanted
         try:
-            await self._reserve(self.key, sum(map(self._blocks.length, wanted)))
+            await self._reserve(self.key, self._blocks.lengths(wanted))
         except BaseException:
             self._room -= wanted
             raise
@@ -133,7 +133,7 @@ class DiskPartial:
         if self._settled:
             return
         self._settled = True
-        self._space.written(sum(map(self._blocks.length, self._room)))
+        self._space.written(self._blocks.lengths(self._room))
         if size_bytes is None:
             self._space.forget(self.key)
         else:

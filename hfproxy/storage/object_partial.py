@@ -59,11 +59,11 @@ class ObjectPartial:
         return self._blocks.missing(start, stop)
 
     async def reserve(self, start: int, stop: int) -> None:
-        wanted = {block for run in self.missing(start, stop) for block in self._blocks.touching(*run)} - self._room
+        wanted = self._blocks.missing_among(start, stop) - self._room
         if not wanted:
             return
         self._room |= wanted
-        size_bytes = sum(map(self._blocks.length, wanted))
+        size_bytes = self._blocks.lengths(wanted)
         try:
             await self._reserve(self.key, self.writer, size_bytes)
         except BaseException:
@@ -130,7 +130,7 @@ class ObjectPartial:
         await self._uploaded()
         if self._settled:
             return
-        there = sum(map(self._blocks.length, self._series))
+        there = self._blocks.lengths(self._series)
         self._settle(there)
         with contextlib.suppress(BlobStoreBroken):  # the lease ends by itself
             await self._catalog.leave(self.key, self.writer, there)

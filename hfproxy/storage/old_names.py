@@ -6,7 +6,7 @@ They can all be asked again. What is pinned is kept: somebody wants it, also whe
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Column, Connection, Select, Table, delete, func, select, tuple_
 
+from hfproxy.beside import beside
 from hfproxy.errors import StorageUnavailable
 from hfproxy.storage.database import Database
 from hfproxy.storage.pointer_tables import ANSWERS, FILES, PINS, REVISIONS, RIGHTS
@@ -103,10 +104,5 @@ async def old_names_forgotten(database: Database, bounds: Bounds) -> AsyncIterat
                 log.warning("pointers.unread", reason=error.detail)
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    task = asyncio.create_task(look(), name="forget old names")
-    try:
+    async with beside(look(), name="forget old names"):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

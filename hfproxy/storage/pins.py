@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, or_, select, update
 
+from hfproxy.beside import beside
 from hfproxy.errors import StorageUnavailable
 from hfproxy.storage.blobs import BlobKey
 from hfproxy.storage.database import Database
@@ -104,13 +105,8 @@ class Pins:
                 await self.look(notes())
                 await asyncio.sleep(_LOOK_EVERY_S)
 
-        task = asyncio.create_task(follow(), name="follow pins")
-        try:
+        async with beside(follow(), name="follow pins"):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def look(self, notes: int = 0) -> None:
         """Finds out what is pinned now; cheap where nothing changed.

@@ -11,7 +11,7 @@ from enum import Enum, StrEnum, auto
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from hfproxy.upstream.documents import read_document
+from hfproxy.upstream.documents import read_object
 from hfproxy.upstream.refs import BadReference, RepoRef, RepoType
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -84,7 +84,7 @@ class Route:
 
     def naming(self, body: bytes) -> "Route":
         """The same route with what its body says: the repositories, and for an LFS batch whether it reads."""
-        document = _object(body)
+        document = read_object(body)
         if self.kind is Kind.LFS_BATCH:
             return replace(self, right=Right.READ if document.get("operation") == "download" else Right.WRITE)
         mounts = self.mounts or bool(document.get("volumes"))
@@ -296,14 +296,6 @@ def _right(method: str, route: Route, parts: Sequence[str]) -> Right:
         or (method == "POST" and parts == ["api", "validate-yaml"])
     )
     return Right.READ if reads else Right.WRITE
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        document = read_document(body)
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _repos_in_body(route: Route, document: dict[str, Any]) -> tuple[RepoRef, ...]:

@@ -14,6 +14,7 @@ from hfproxy.logs import set_up_logging
 from hfproxy.repeated_lines import RepeatedLine
 from hfproxy.settings import LoggingSettings
 from hfproxy.starting import CannotStart
+from tests.support.logging_state import logging_as_it_was
 
 TOKEN = "hf_abcdefghijklmnopqrstuvwxyz012345"
 CONFIGURED = "a pass phrase"
@@ -21,16 +22,8 @@ CONFIGURED = "a pass phrase"
 
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    for handler in root.handlers:
-        if handler not in handlers:
-            handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
+    with logging_as_it_was():
+        yield
 
 
 def _fail(secret: str) -> None:

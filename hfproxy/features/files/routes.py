@@ -11,7 +11,7 @@ from hfproxy.downstream.base_url import base_url
 from hfproxy.downstream.browsers import RELAYED
 from hfproxy.downstream.middleware import route_of
 from hfproxy.downstream.ranges import Changed, Multipart, Parts, Unchanged, Unsatisfiable, Whole, wanted
-from hfproxy.downstream.sending import Pace, send_file
+from hfproxy.downstream.sending import Pace, send_piece
 from hfproxy.errors import PreconditionFailed, RangeNotSatisfiable
 from hfproxy.facts import note
 from hfproxy.features.files.admission import ADMISSION
@@ -19,7 +19,7 @@ from hfproxy.features.files.answers import XetOffer, file_headers
 from hfproxy.features.files.hot import HotFiles
 from hfproxy.features.files.lookup import Found
 from hfproxy.features.files.paths import file_named
-from hfproxy.features.files.service import FilePiece, FileService
+from hfproxy.features.files.service import FileService
 from hfproxy.features.passthrough.service import CAS_PATH
 from hfproxy.features.passthrough.xet_offers import offers_of_xet
 from hfproxy.features.policy.taking import transfer
@@ -154,12 +154,7 @@ async def _stream(
                 if first and framed is not None:
                     await response.write(framed.head(start, stop))
                 first = False
-                if isinstance(piece, FilePiece):
-                    await send_file(request, response, piece.fd, piece.start, piece.stop, pace=pace)
-                else:
-                    if pace is not None:
-                        await pace(len(piece))
-                    await response.write(piece)
+                await send_piece(request, response, piece, pace=pace)
     if framed is not None:
         await response.write(framed.tail)
     await response.write_eof()

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, closing
-from dataclasses import dataclass
 
 import structlog
 
+from hfproxy.downstream.sending import FilePiece
 from hfproxy.errors import HubBroke, HubMisspoke, HubSentWrongBytes, NotKept, UpstreamError
 from hfproxy.features.files.elsewhere import Elsewhere
 from hfproxy.features.files.fills import Fills, OtherSize
@@ -32,15 +32,6 @@ _HASHED_BYTES = 1024**2
 # How often a download that another process has is asked for again, and again without a byte in between.
 _ASK_AGAIN_S = 0.05
 _MOST_IN_VAIN = 100
-
-
-@dataclass(frozen=True, slots=True)
-class FilePiece:
-    """Bytes [start, stop) of an open file on this machine."""
-
-    fd: int
-    start: int
-    stop: int
 
 
 class FileService:
@@ -107,7 +98,7 @@ class FileService:
                 async with aclosing(self._kept_pieces(key, found, start, stop, whole=whole)) as pieces:
                     async for piece in pieces:
                         yield piece
-                        position = _end(piece, position)
+                        position += len(piece)
                 return
             except BlobProblem as problem:
                 log.warning("store.bypassed", blob=str(key), reason=str(problem), kind=type(problem).__name__)
@@ -130,12 +121,12 @@ class FileService:
                 async with aclosing(self._pieces_of_ours(key, found, position, stop, whole=whole)) as pieces:
                     async for piece in pieces:
                         yield piece
-                        position = _end(piece, position)
+                        position += len(piece)
             except BlobBusy:
                 async with aclosing(self._pieces_of_theirs(key, found, position, stop, whole=whole)) as pieces:
                     async for piece in pieces:
                         yield piece
-                        position = _end(piece, position)
+                        position += len(piece)
                 in_vain = in_vain + 1 if position == before else 0
                 if in_vain > _MOST_IN_VAIN:
                     raise
@@ -168,7 +159,7 @@ class FileService:
                 async with aclosing(_read(fill.blob, position, ready)) as read:
                     async for piece in read:
                         yield piece
-                        position = reader.position = _end(piece, position)
+                        position = reader.position = position + len(piece)
 
     async def _pieces_of_theirs(
         self, key: BlobKey, found: Found, start: int, stop: int, *, whole: bool
@@ -182,7 +173,7 @@ class FileService:
                 async with aclosing(_read(following.blob, place.position, ready)) as read:
                     async for piece in read:
                         yield piece
-                        place.position = _end(piece, place.position)
+                        place.position += len(piece)
 
     async def keeps(self, found: Found) -> bool:
         """Whether all of it is in the store, once what is on its way there has arrived. Raises BlobProblem."""
@@ -278,10 +269,6 @@ class FileService:
 
 def _key(found: Found) -> BlobKey | None:
     return BlobKey.from_etag(found.entry.etag)
-
-
-def _end(piece: FilePiece | bytes, position: int) -> int:
-    return piece.stop if isinstance(piece, FilePiece) else position + len(piece)
 
 
 async def _read(

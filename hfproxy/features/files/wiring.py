@@ -37,10 +37,8 @@ from hfproxy.storage.pins import Pins
 from hfproxy.storage.pointers import kept_pointers
 from hfproxy.storage.stores import kept_blobs
 from hfproxy.storage.write_behind import written_behind
-from hfproxy.upstream.client import hub_session
+from hfproxy.upstream.connecting import session_to
 from hfproxy.upstream.downloads import HubFiles
-from hfproxy.upstream.proxy import HubProxy
-from hfproxy.upstream.tls import hub_trust
 from hfproxy.upstream.watching import watch
 from hfproxy.writes import Written
 
@@ -74,14 +72,7 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
             )
             await stack.enter_async_context(old_names_forgotten(app[DATABASE], bounds))
         await stack.enter_async_context(pins.followed(lambda: pointers.notes))
-        session = await stack.enter_async_context(
-            hub_session(
-                connect_timeout=upstream.connect_timeout,
-                tls=hub_trust(upstream),
-                proxy=HubProxy(upstream.proxy.get_secret_value(), upstream.no_proxy) if upstream.proxy else None,
-                watching=[watch(app[METRICS], app[SIGHTINGS])],
-            )
-        )
+        session = await stack.enter_async_context(session_to(upstream, watching=[watch(app[METRICS], app[SIGHTINGS])]))
         hub = HubFiles(
             upstream.endpoint,
             session,

@@ -10,7 +10,7 @@ from typing import IO, Any, NamedTuple
 from hfproxy.errors import BodyTooLarge
 from hfproxy.features.policy.matching import ANY, Unnamed
 from hfproxy.features.policy.roads import canonical
-from hfproxy.upstream.documents import read_document
+from hfproxy.upstream.documents import read_object
 
 MOST_BYTES = 8 * 1024**3
 _LONGEST_LINE = 256 * 1024**2
@@ -26,7 +26,7 @@ class Brought(NamedTuple):
 
 def announced(body: bytes) -> list[Brought]:
     """What a `preupload` names (contract 6.3)."""
-    files = _object(body).get("files")
+    files = read_object(body).get("files")
     if not isinstance(files, list):
         return [Brought(ANY, None)]
     return [_brought(each, each.get("size")) if isinstance(each, dict) else Brought(ANY, None) for each in files]
@@ -34,7 +34,7 @@ def announced(body: bytes) -> list[Brought]:
 
 def announced_sizes(body: bytes) -> list[int]:
     """The sizes in an LFS batch (contract 6.4); it names no paths."""
-    objects = _object(body).get("objects")
+    objects = read_object(body).get("objects")
     entries = objects if isinstance(objects, list) else []
     return [each["size"] for each in entries if isinstance(each, dict) and isinstance(each.get("size"), int)]
 
@@ -77,7 +77,7 @@ async def set_aside(body: AsyncIterable[bytes], folder: Path) -> AsyncIterator[S
 
 
 def _in_line(line: bytes) -> Iterator[Brought]:
-    document = _object(line)
+    document = read_object(line)
     key, value = document.get("key"), document.get("value")
     if key == "header":
         return
@@ -105,11 +105,3 @@ def _content_size(value: dict[str, Any]) -> int | None:
 def _brought(value: dict[str, Any], size: object) -> Brought:
     path = value.get("path")
     return Brought(canonical(path) if isinstance(path, str) else ANY, size if isinstance(size, int) else None)
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        document = read_document(body)
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from hfproxy.beside import beside
 from hfproxy.features.policy.measuring import PolicyMetrics
 from hfproxy.features.policy.models import PolicyText
 from hfproxy.features.policy.reading import BadPolicy, read_policy
@@ -55,13 +56,10 @@ class PolicyFile:
         loop = asyncio.get_running_loop()
         with suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread, or not on this system
             loop.add_signal_handler(signal.SIGHUP, self._told.set)
-        task = asyncio.create_task(self._follow(self.path), name="follow the policy file")
         try:
-            yield
+            async with beside(self._follow(self.path), name="follow the policy file"):
+                yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
             with suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.remove_signal_handler(signal.SIGHUP)
 

@@ -93,7 +93,6 @@ class Policy:
         """
         if self._rules is None:
             return
-        subject = subject if isinstance(subject, Subject) else Subject.of(subject)
         decision = await self._decide(caller, action, subject, credential, file, size_bytes, size_of)
         if not decision.allowed:
             raise self._refusal(decision, action, file)
@@ -111,7 +110,6 @@ class Policy:
         """Whether the rules allow it; for deciding what to offer. Raises UpstreamError."""
         if self._rules is None:
             return True
-        subject = subject if isinstance(subject, Subject) else Subject.of(subject)
         return (await self._decide(caller, action, subject, credential, file, size_bytes, None)).allowed
 
     def require_now(
@@ -136,7 +134,7 @@ class Policy:
         """Whether a file surely may not be read, so that it need not be shown. Raises UpstreamError."""
         if self._rules is None:
             return False
-        decision = await self._decide(caller, Action.READ, Subject.of(ref), credential, path, size_bytes, None)
+        decision = await self._decide(caller, Action.READ, ref, credential, path, size_bytes, None)
         return not decision.allowed and "size" not in decision.wants
 
     async def explain(self, asked: Asked, ref: RepoRef | None, credential: Credential) -> Explanation:
@@ -176,7 +174,7 @@ class Policy:
         self,
         caller: Caller,
         action: Action,
-        subject: Subject,
+        subject: Subject | RepoRef,
         credential: Credential,
         file: str | Unnamed,
         size_bytes: int | None,
@@ -184,6 +182,7 @@ class Policy:
     ) -> Decision:
         rules = self._rules
         assert rules is not None
+        subject = subject if isinstance(subject, Subject) else Subject.of(subject)
         if action in _OWNED_BY_WHO_ASKS and subject.ref is not None and subject.ref.namespace is None:
             # The Hub puts it under the account of the token (contract 2.1).
             owner = await self._owner_of(credential) if credential.token is not None else None

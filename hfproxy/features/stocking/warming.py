@@ -22,7 +22,7 @@ from hfproxy.downstream.access import Caller, Role
 from hfproxy.errors import HubMisspoke, HubRefused, ProxyError, UpstreamError
 from hfproxy.features.files.lookup import Found
 from hfproxy.features.files.routes import FILES
-from hfproxy.features.files.service import FilePiece, FileService
+from hfproxy.features.files.service import FileService
 from hfproxy.features.metadata.asking import ask, asked
 from hfproxy.features.metadata.routes import METADATA
 from hfproxy.features.metadata.service import Spoken
@@ -144,9 +144,8 @@ class Warmer:
                 size = found.entry.size_bytes
                 async with aclosing(self._files.pieces(found, 0, size, whole=True)) as pieces:
                     async for piece in pieces:
-                        length = piece.stop - piece.start if isinstance(piece, FilePiece) else len(piece)
-                        told += length
-                        progressed(length)
+                        told += len(piece)
+                        progressed(len(piece))
             progressed(size_bytes - told)
             if await self._arrived(found):
                 return Warmed(ref.path, had=False)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import structlog
 
+from hfproxy.downstream.sending import FilePiece
 from hfproxy.errors import HubBroke, HubMisspoke, HubSentWrongBytes, PlaceExpired, UpstreamError
 from hfproxy.features.files.patience import Patience
-from hfproxy.features.files.service import FilePiece
 from hfproxy.features.xet.chunks import ChunkReader, WrongXorb
 from hfproxy.features.xet.models import KeptRange, Piece
 from hfproxy.features.xet.store import XorbIndex

@@ -13,11 +13,10 @@ from hfproxy.downstream.browsers import RELAYED
 from hfproxy.downstream.credentials import sent_secret
 from hfproxy.downstream.forwarded import ORIGIN
 from hfproxy.downstream.middleware import note_end
-from hfproxy.downstream.sending import send_file
+from hfproxy.downstream.sending import send_piece
 from hfproxy.errors import BadRequest, CallerNotAllowed, CallerUnknown
 from hfproxy.facts import note
 from hfproxy.features.access.keyring import KEY_RING
-from hfproxy.features.files.service import FilePiece
 from hfproxy.features.passthrough.exchange import moving, question_of, send_answer
 from hfproxy.features.passthrough.routes import TICKETS, XET_TOKENS
 from hfproxy.features.passthrough.service import CAS_PATH, TICKET_PATH
@@ -121,12 +120,7 @@ async def send_xorb(request: web.Request) -> web.StreamResponse:
         async for piece in pieces:
             if not response.prepared:
                 await response.prepare(request)
-            if isinstance(piece, FilePiece):
-                await send_file(request, response, piece.fd, piece.start, piece.stop, pace=pace)
-            else:
-                if pace is not None:
-                    await pace(len(piece))
-                await response.write(piece)
+            await send_piece(request, response, piece, pace=pace)
     await response.write_eof()
     note_end(request, response)
     return response

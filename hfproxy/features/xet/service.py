@@ -12,9 +12,9 @@ import structlog
 from multidict import CIMultiDict
 from yarl import URL
 
+from hfproxy.downstream.sending import FilePiece
 from hfproxy.errors import BadRequest, HubMisspoke
 from hfproxy.features.files.patience import Patience
-from hfproxy.features.files.service import FilePiece
 from hfproxy.features.passthrough.models import Answer, Question
 from hfproxy.features.passthrough.xet_tokens import XetGrant
 from hfproxy.features.xet.fetch import XorbFetch, read_blob
@@ -158,7 +158,7 @@ class XorbService:
             async with aclosing(self._kept(place.xorb, kept, start, stop)) as pieces:
                 async for piece in pieces:
                     yield piece
-                    position += piece.stop - piece.start if isinstance(piece, FilePiece) else len(piece)
+                    position += len(piece)
         if position < stop:
             async with aclosing(self._fetched(place, position, stop, repo)) as pieces:
                 async for piece in pieces:
@@ -194,7 +194,7 @@ class XorbService:
                 ) as parts:
                     async for part in parts:
                         yield part
-                        position += part.stop - part.start if isinstance(part, FilePiece) else len(part)
+                        position += len(part)
             except BlobProblem as problem:
                 log.info("xorb.gone", xorb=xorb, reason=str(problem))
                 await self._index.forget(xorb, [holder])
@@ -206,7 +206,7 @@ class XorbService:
             async with aclosing(self._fetch(place, repo).read(start, stop)) as pieces:
                 async for piece in pieces:
                     yield piece
-                    position += piece.stop - piece.start if isinstance(piece, FilePiece) else len(piece)
+                    position += len(piece)
             return
         except BlobProblem as problem:
             log.warning("store.bypassed", blob=place.xorb, reason=str(problem), kind=type(problem).__name__)

@@ -25,9 +25,8 @@ from hfproxy.features.xet.service import CasService, XorbService
 from hfproxy.features.xet.store import XorbIndex
 from hfproxy.keys import BLOBS, CARRIED, DATABASE, METRICS, SETTINGS, SIGHTINGS
 from hfproxy.storage.secret import shared_key
-from hfproxy.upstream.client import HubClient, hub_session
-from hfproxy.upstream.proxy import HubProxy
-from hfproxy.upstream.tls import hub_trust
+from hfproxy.upstream.client import HubClient
+from hfproxy.upstream.connecting import session_to
 from hfproxy.upstream.watching import watch
 from hfproxy.upstream.xorbs import Xorbs
 
@@ -38,14 +37,7 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
     upstream = settings.upstream
     async with AsyncExitStack() as stack:
         # Long transfers take no place from calls to the Hub.
-        session = await stack.enter_async_context(
-            hub_session(
-                connect_timeout=upstream.connect_timeout,
-                tls=hub_trust(upstream),
-                proxy=HubProxy(upstream.proxy.get_secret_value(), upstream.no_proxy) if upstream.proxy else None,
-                watching=[watch(app[METRICS], app[SIGHTINGS])],
-            )
-        )
+        session = await stack.enter_async_context(session_to(upstream, watching=[watch(app[METRICS], app[SIGHTINGS])]))
         hub = HubClient(
             upstream.endpoint,
             session,

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from hfproxy.downstream.access import Role
@@ -20,6 +18,7 @@ from hfproxy.settings import LoggingSettings
 from tests.integration.access.test_callers import keys_of, make_key
 from tests.support.file_hub import COMMIT, FileHub
 from tests.support.gateway import Gateway, gateway_for
+from tests.support.logging_state import logging_as_it_was
 from tests.support.raw_http import Answer, Connection, connection_to
 
 SMALL, LARGE = b'{"a": 1}\n' * 300, b"weights" * 100_000
@@ -46,16 +45,8 @@ def lanes(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 @pytest.fixture
 def log_file(tmp_path: Path) -> Iterator[Path]:
     """Where `write_log` writes; afterwards logging is as it was."""
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    yield tmp_path / "gateway.log"
-    for handler in root.handlers:
-        if handler not in before:
-            handler.close()
-    root.handlers[:] = before
-    root.setLevel(level)
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
+    with logging_as_it_was():
+        yield tmp_path / "gateway.log"
 
 
 def write_log(file: Path) -> None:
