@@ -67,7 +67,6 @@ class GlobIndex:
         self._beginnings: dict[str, dict[str, int]] = {}
         self._ends: dict[str, dict[str, int]] = {}
         self._others: dict[str, int] = {}
-        self._tried: dict[str, list[tuple[re.Pattern[str], int]]] = {}
         for glob, bits in globs:
             self._add(glob.casefold(), bits)
 
