@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +50,11 @@ class Server:
 
     def sockets(self) -> int:
         """Open file descriptors that are sockets."""
-        links = (entry.readlink() for entry in Path(f"/proc/{self.pid}/fd").iterdir())
-        return sum(link.name.startswith("socket:") for link in links)
+        sockets = 0
+        for entry in Path(f"/proc/{self.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed since it was listed
+                sockets += entry.readlink().name.startswith("socket:")
+        return sockets
 
     def _status_kib(self, name: str) -> int:
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
