@@ -5,19 +5,21 @@ library's loggers, tracebacks included, passes `redaction.py` last.
 """
 
 import logging
-import logging.handlers
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from hfproxy import repeated_lines
+from hfproxy.log_file import LogFile
 from hfproxy.redaction import redact_value
 from hfproxy.settings import LoggingSettings
 from hfproxy.starting import CannotStart
+from hfproxy.unhurried import UnhurriedStream
 
 EVENTS = {
     "server.started": "The gateway listens: `url`, and which Hub it speaks to (`upstream`)",
@@ -64,6 +66,8 @@ EVENTS = {
     "policy.loaded": "The rules and limits of the policy's file hold from now on",
     "policy.refused": "The policy's file changed into something unusable (`reason`); the rules before it still hold",
     "keys.stale": "The database does not answer; the gateway keys of the last look hold",
+    "log.dropped": "Nobody read standard error for so long that `lines` of the log were dropped",
+    "log.unwritten": "The log file cannot be written (`reason`); its lines are lost until it can, told once a minute",
 }
 
 
@@ -73,7 +77,7 @@ def set_up_logging(settings: LoggingSettings, *, secrets: Sequence[str] = ()) ->
     secrets: values that are hidden whatever they look like, above all the configured Hub token. Raises CannotStart.
     """
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
-    to_stderr = logging.StreamHandler(sys.stderr)
+    to_stderr = logging.StreamHandler(_standard_error())
     to_stderr.setFormatter(_console_formatter(secrets) if console else _json_formatter(secrets))
     handlers: list[logging.Handler] = [to_stderr]
     if settings.file is not None:
@@ -96,10 +100,17 @@ def set_up_logging(settings: LoggingSettings, *, secrets: Sequence[str] = ()) ->
     )
 
 
+def _standard_error() -> "UnhurriedStream | TextIO":
+    try:
+        return UnhurriedStream(sys.stderr.fileno())
+    except OSError:  # something that stands in for it, without a descriptor
+        return sys.stderr
+
+
 def _to_file(settings: LoggingSettings, path: Path, secrets: Sequence[str]) -> logging.Handler:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.handlers.RotatingFileHandler(
+        handler = LogFile(
             path, maxBytes=int(settings.file_max_size), backupCount=settings.file_backups, encoding="utf-8"
         )
     except OSError as error:

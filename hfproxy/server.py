@@ -171,6 +171,15 @@ async def running_gateway(settings: Settings) -> AsyncIterator[str]:
         yield running.url
 
 
+def outlive_hangups() -> None:
+    """Lets SIGHUP end nothing but a gateway whose terminal is closed.
+
+    Elsewhere it asks to look at files again (log, certificate, policy), which happens by itself.
+    """
+    if not os.isatty(0):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
 async def stop_signal(*, on_second: Callable[[], None] = lambda: None) -> None:
     """Returns on the first SIGTERM or SIGINT; a second one ends the process where it stands, with 128 + its number.
 

@@ -16,6 +16,7 @@ from hfproxy.cli.sandbox import sandbox
 from hfproxy.cli.serve import serve
 from hfproxy.cli.terminal import out
 from hfproxy.cli.worker import worker
+from hfproxy.open_files import open_standard_files
 
 app = typer.Typer(
     name="hfproxy",
@@ -41,6 +42,7 @@ app.add_typer(policy.app, name="policy")
 
 def main() -> None:
     """Runs the command."""
+    open_standard_files()
     app(prog_name="hfproxy")
 
 

@@ -1,6 +1,7 @@
 """`hfproxy serve`: the gateway, in the foreground."""
 
 import gc
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -30,7 +31,7 @@ def serve(
     from hfproxy.first_screen import gateway_screen
     from hfproxy.logs import set_up_logging
     from hfproxy.open_files import allow_many_open_files
-    from hfproxy.server import serve_until_stopped
+    from hfproxy.server import outlive_hangups, serve_until_stopped
     from hfproxy.settings import Settings
     from hfproxy.workers import WorkerFailed, serve_with_workers
 
@@ -43,6 +44,7 @@ def serve(
     settings = read_settings(flags).settings
     share_memory_between_threads()
     allow_many_open_files()
+    outlive_hangups()
     try:
         set_up_logging(settings.logging, secrets=settings.secrets())
         serve_all = serve_until_stopped if settings.server.workers == 1 else serve_with_workers
@@ -50,7 +52,8 @@ def serve(
         def announce(url: str, ready: Settings) -> None:
             gc.freeze()
             gc.enable()
-            gateway_screen(err, url, settings, ready)
+            with suppress(OSError):  # a full disk, say: it listens all the same
+                gateway_screen(err, url, settings, ready)
 
         uvloop.run(serve_all(settings, announce=announce))
     except WorkerFailed as error:

@@ -14,11 +14,12 @@ def worker() -> None:
     from hfproxy.allocator import share_memory_between_threads
     from hfproxy.logs import set_up_logging
     from hfproxy.open_files import allow_many_open_files
-    from hfproxy.server import serve_as_worker
+    from hfproxy.server import outlive_hangups, serve_as_worker
     from hfproxy.workers import read_assignment
 
     share_memory_between_threads()
     allow_many_open_files()
+    outlive_hangups()
     try:
         assigned = read_assignment(sys.stdin.fileno())
         logging, number = assigned.settings.logging, assigned.number

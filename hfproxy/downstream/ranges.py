@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
-_SPEC = re.compile(r"(\d*)-(\d*)")
+# A position of more digits than any file has is no number to work with, and no reader's.
+_SPEC = re.compile(r"([0-9]{0,40})-([0-9]{0,40})")
 # More than so many ranges in one request are no reader's (RFC 9110 14.2 lets a server ignore Range).
 _MOST_RANGES = 64
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +87,44 @@ def test_the_log_file_holds_json_and_is_rotated_by_size(tmp_path: Path) -> None:
     numbers = [json.loads(line)["number"] for path in reversed(files) for line in path.read_text().splitlines()]
     assert numbers == list(range(50 - len(numbers), 50))
     assert all(path.stat().st_size <= 2000 for path in files)
+
+
+def test_a_log_file_that_others_move_away_or_empty_goes_on_under_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "hfproxy.log"
+    set_up_logging(LoggingSettings(file=file))
+    log = structlog.get_logger("ours")
+    log.info("before.it")
+    file.rename(tmp_path / "hfproxy.log.1")
+    log.info("after.it")
+    assert "before.it" in (tmp_path / "hfproxy.log.1").read_text()
+    assert json.loads(file.read_text())["event"] == "after.it"
+    os.truncate(file, 0)
+    log.info("emptied.it")
+    assert json.loads(file.read_text())["event"] == "emptied.it"
+    file.unlink()
+    log.info("deleted.it")
+    assert json.loads(file.read_text())["event"] == "deleted.it"
+
+
+def test_a_log_file_without_room_is_told_of_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    set_up_logging(LoggingSettings(format="json", file=Path("/dev/full")))
+    log = structlog.get_logger("ours")
+    for _ in range(5):
+        log.info("thing.happened")
+    told = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [line["event"] for line in told].count("thing.happened") == 5
+    [problem] = [line for line in told if line["event"] != "thing.happened"]
+    assert (problem["event"], problem["reason"]) == ("log.unwritten", "No space left on device")
+
+
+def test_a_log_file_that_cannot_be_rotated_is_written_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "hfproxy.log"
+    set_up_logging(LoggingSettings.model_validate({"file": file, "file_max_size": 500, "file_backups": 1}))
+    (tmp_path / "hfproxy.log.1" / "in the way").mkdir(parents=True)
+    for number in range(20):
+        structlog.get_logger("ours").info("thing.happened", number=number)
+    assert [json.loads(line)["number"] for line in file.read_text().splitlines() if "thing" in line] == [*range(20)]
+    assert capfd.readouterr().err.count("log.unwritten") == 1
 
 
 def test_a_log_file_that_cannot_be_written_is_told_at_the_start(tmp_path: Path) -> None:
