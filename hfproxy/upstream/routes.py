@@ -58,6 +58,7 @@ class Route:
     """One path, read.
 
     repos: all repositories it names. bucket: `owner/name` of a bucket. shared: it tells nothing of any repository.
+    bare: clients send it without their token, whoever they are.
     mounts: it lets a Space read, and perhaps change, repositories that its path does not name (contract 2.1, 7).
     """
 
@@ -67,6 +68,7 @@ class Route:
     bucket: str | None = None
     revision: str | None = None
     shared: bool = False
+    bare: bool = False
     mounts: bool = False
 
     @property
@@ -151,6 +153,17 @@ _SHARED = frozenset(
         (".well-known", "openid-configuration"),
     }
 )
+# What `huggingface_hub` asks without a token even where it has one: about its user's harness, its user's card, and for
+# the token itself (2.4.0 `_fetch_registry`, `RepoCard.validate`, `request_device_code`, `refresh_access_token`).
+_BARE = frozenset(
+    {
+        ("GET", "api", "agent-harnesses"),
+        ("POST", "api", "validate-yaml"),
+        ("POST", "oauth", "device"),
+        ("POST", "oauth", "token"),
+        ("GET", ".well-known", "openid-configuration"),
+    }
+)
 
 
 class UnsafePath(ValueError):
@@ -168,7 +181,8 @@ def classify(method: str, raw_target: str) -> Route:
     route = _read(segments, dict(parse_qsl(query)))
     shared = not route.repos and tuple(every_part[:2]) in _SHARED
     mounts = route.mounts and method not in SAFE_METHODS | {"DELETE"}
-    return replace(route, right=_right(method, route, every_part), shared=shared, mounts=mounts)
+    bare = shared and ((method, *every_part) in _BARE or (method == "HEAD" and every_part[1] == "telemetry"))
+    return replace(route, right=_right(method, route, every_part), shared=shared, bare=bare, mounts=mounts)
 
 
 def _read(segments: Sequence[str], query: dict[str, str]) -> Route:

@@ -15,7 +15,9 @@ from hfproxy.errors import BadRequest, BodyStalled, HubSlow, UpstreamError
 from hfproxy.features.passthrough.client_body import ClientBody
 from hfproxy.features.passthrough.idle import idle_limit
 from hfproxy.features.passthrough.models import Answer, Question
+from hfproxy.features.passthrough.rights import goes_without_rights
 from hfproxy.keys import ACTING, SETTINGS
+from hfproxy.upstream.credentials import NOBODY
 from hfproxy.upstream.headers import whole_number
 from hfproxy.upstream.routes import Route
 from hfproxy.upstream.xet import XetOffers
@@ -64,7 +66,7 @@ def question_of(
         headers=headers,
         body=sent,
         route=route,
-        credential=request[ACTING],
+        credential=NOBODY if goes_without_rights(request[CALLER], route) else request[ACTING],
         base=base_url(request),
         prefix=path_prefix(request),
         caller=request[CALLER],

@@ -13,8 +13,11 @@ def check_rights(caller: Caller, acting: Credential, method: str, route: Route) 
     """Passes if the caller may send this. Raises CallerUnknown or CallerNotAllowed.
 
     What shows or changes an account is for administrators where the account is the gateway's; callers who act with a
-    token of their own see their own account, and the Hub judges what they may.
+    token of their own see their own account, and the Hub judges what they may. What clients ask without showing their
+    key is answered to everybody.
     """
+    if goes_without_rights(caller, route):
+        return
     role = _ROLES[route.right]
     if caller.repos is not None and route.lacks_name:
         raise CallerNotAllowed(f"the key {caller.name} is limited, and this call's body does not say where it leads")
@@ -23,3 +26,8 @@ def check_rights(caller: Caller, acting: Credential, method: str, route: Route) 
     if role is Role.ADMIN and acting.owner == "caller":
         role = Role.READER
     require_hub_call(caller, method, *route.repos, role=role, shared=route.shared)
+
+
+def goes_without_rights(caller: Caller, route: Route) -> bool:
+    """Whether the call passes though its caller may do nothing: then the Hub is asked without any token."""
+    return route.bare and caller.role is Role.NONE

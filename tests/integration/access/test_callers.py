@@ -208,3 +208,35 @@ async def test_keys_hold_while_the_database_is_away(hub: ScriptedHub, tmp_path: 
         assert (await account(gateway, Authorization=f"Bearer {secret}"))[0] == 200
         status, problem = await account(gateway, Authorization="Bearer hfp_unknown")
         assert (status, problem["code"]) == (503, "StorageUnavailable")
+
+
+async def test_what_clients_ask_without_showing_their_key_is_answered_without_any_token(
+    hub: ScriptedHub, tmp_path: Path
+) -> None:
+    # `RepoCard.validate`, the harness registry, telemetry, `hf auth login` and the refreshing of its tokens send none.
+    await make_key(tmp_path)
+    hub.reply = says(200, b"")
+    bare = [
+        ("GET", "/api/agent-harnesses"),
+        ("POST", "/api/validate-yaml"),
+        ("HEAD", "/api/telemetry/some/library"),
+        ("POST", "/oauth/device"),
+        ("POST", "/oauth/token"),
+        ("GET", "/.well-known/openid-configuration"),
+    ]
+    async with gateway_for(hub.url, tmp_path) as gateway:
+
+        async def ask(method: str, path: str, **headers: str) -> int:
+            async with gateway.http.request(method, f"{gateway.url}{path}", headers=headers) as response:
+                return response.status
+
+        assert [await ask(*each) for each in bare] == [200] * len(bare)
+        assert not any("authorization" in asked.headers for asked in hub.asked)
+        told = len(hub.asked)
+        others = [("GET", "/api/whoami-v2"), ("DELETE", "/api/agent-harnesses"), ("POST", "/oauth/token/x")]
+        others += [("GET", "/oauth/authorize"), ("GET", "/api/models"), ("POST", "/api/validate-yaml/x")]
+        assert [await ask(*each) for each in others] == [401] * len(others)
+        assert await ask("POST", "/api/validate-yaml", Authorization="Bearer hfp_wrong") == 401
+        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+        await ask("GET", "/api/agent-harnesses", **upgrade, **{"Sec-WebSocket-Key": "c29tZSBub25jZSBvZiAxNg=="})
+        assert not any("authorization" in asked.headers for asked in hub.asked[told:])
