@@ -8,7 +8,7 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 BLOCK_BYTES = 1024**2
@@ -17,7 +17,8 @@ LARGEST_GIT_FILE_BYTES = 64 * 1024
 _NAME = re.compile(r"([a-z0-9]+)-(\d+)\.bin")
 
 
-@cache
+# A pattern is a MiB: an hour's soak names a hundred thousand files.
+@lru_cache(maxsize=64)
 def _pattern(seed: str) -> bytes:
     return random.Random(seed).randbytes(BLOCK_BYTES)
 
