@@ -53,7 +53,8 @@ def create(
     repos: Annotated[
         list[str] | None,
         typer.Option(
-            "--repo", help="Limit it to these: `acme/*`, `acme/demo`, `datasets/acme/*`; may be given many times."
+            "--repo",
+            help="Limit it to these: `acme/*`, `acme/demo`, `datasets/acme/*`, `buckets/acme/*`; repeat it for more.",
         ),
     ] = None,
     expires: Annotated[

@@ -56,7 +56,7 @@ def check_name(text: str, *, what: str = "name") -> str:
             f"the {what} {text!r} must use letters, digits, '-', '_' and '.', "
             "without '--' or '..', and must not begin or end with '-' or '.'"
         )
-    if text.endswith(".git"):
+    if text.lower().endswith(".git"):
         raise BadReference(f"the {what} {text!r} must not end with '.git'")
     if len(text) > MAX_REPO_ID_LENGTH:
         raise BadReference(f"the {what} has {len(text)} characters; the Hub allows {MAX_REPO_ID_LENGTH}")
@@ -96,8 +96,17 @@ class RepoRef:
         return cls.parse(RepoType.MODEL, text)
 
     @property
+    def kind(self) -> str:
+        """What it is, as the Hub's JSON and patterns name it."""
+        return self.repo_type.value
+
+    @property
     def repo_id(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    def renamed(self, repo_id: str) -> Self:
+        """A repository of the same type, called `repo_id`. Raises BadReference."""
+        return self.parse(self.repo_type, repo_id)
 
     @property
     def folded(self) -> Self:
@@ -119,6 +128,66 @@ class RepoRef:
 
     def __str__(self) -> str:
         return f"{self.repo_type.web_prefix}{self.repo_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class BucketRef:
+    """One bucket: files by path, without revisions, and always somebody's. The owner `me` is whoever asks."""
+
+    namespace: str
+    name: str
+
+    @classmethod
+    def parse(cls, bucket_id: str) -> Self:
+        """From `owner/name`. Raises BadReference."""
+        namespace, slash, name = bucket_id.partition("/")
+        if not slash or "/" in name:
+            raise BadReference(f"the bucket {bucket_id!r} must be owner/name")
+        if len(bucket_id) > MAX_REPO_ID_LENGTH:
+            raise BadReference(f"the bucket's id has {len(bucket_id)} characters; the Hub allows {MAX_REPO_ID_LENGTH}")
+        return cls(check_name(namespace, what="owner"), check_name(name))
+
+    @property
+    def kind(self) -> str:
+        """What it is, as the Hub's JSON and patterns name it."""
+        return "bucket"
+
+    @property
+    def repo_id(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    def renamed(self, repo_id: str) -> Self:
+        """A bucket called `repo_id`. Raises BadReference."""
+        return self.parse(repo_id)
+
+    @property
+    def is_of_who_asks(self) -> bool:
+        """Whether the Hub is left to put the account's name in."""
+        return self.namespace.casefold() == "me"
+
+    @property
+    def folded(self) -> Self:
+        """The same bucket under the one spelling that caches and rules use."""
+        return type(self)(self.namespace.casefold(), self.name.casefold())
+
+    @property
+    def api_path(self) -> str:
+        return f"/api/buckets/{self.repo_id}"
+
+    def __str__(self) -> str:
+        return f"{BUCKETS}{self.repo_id}"
+
+
+BUCKETS = "buckets/"
+# Whatever holds files on the Hub under a name.
+HubRef = RepoRef | BucketRef
+
+
+def parse_printed(text: str) -> HubRef:
+    """From what `str()` of either prints. Raises BadReference."""
+    if text.startswith(BUCKETS):
+        return BucketRef.parse(text.removeprefix(BUCKETS))
+    return RepoRef.parse_printed(text)
 
 
 @dataclass(frozen=True, slots=True)

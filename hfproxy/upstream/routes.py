@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from hfproxy.upstream.documents import read_object
-from hfproxy.upstream.refs import BadReference, RepoRef, RepoType
+from hfproxy.upstream.refs import BadReference, BucketRef, HubRef, RepoRef, RepoType, is_commit_hash
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -44,6 +44,8 @@ class Kind(StrEnum):
     DISCUSSIONS = auto()
     XET_READ_TOKEN = auto()
     XET_WRITE_TOKEN = auto()
+    BUCKET_BATCH = auto()
+    COLLECTION = auto()
     LFS_BATCH = auto()
     LFS_VERIFY = auto()
     GIT_REFS = auto()
@@ -57,48 +59,74 @@ class Kind(StrEnum):
 class Route:
     """One path, read.
 
-    repos: all repositories it names. bucket: `owner/name` of a bucket. shared: it tells nothing of any repository.
-    bare: clients send it without their token, whoever they are.
-    mounts: it lets a Space read, and perhaps change, repositories that its path does not name (contract 2.1, 7).
+    repos, buckets: all that it names. sources: what its body reads from besides. shared: it tells nothing of any
+    repository. bare: clients send it without their token, whoever they are. reaches: it may read, or let a Space read
+    and perhaps change, what neither path nor body says readably (contract 2.1, 7).
     """
 
     kind: Kind
     right: Right
     repos: tuple[RepoRef, ...] = ()
-    bucket: str | None = None
+    buckets: tuple[BucketRef, ...] = ()
+    sources: tuple[HubRef, ...] = ()
     revision: str | None = None
     shared: bool = False
     bare: bool = False
-    mounts: bool = False
+    reaches: bool = False
 
     @property
     def repo(self) -> RepoRef | None:
         return self.repos[0] if self.repos else None
 
     @property
+    def bucket(self) -> BucketRef | None:
+        return self.buckets[0] if self.buckets else None
+
+    @property
+    def named(self) -> tuple[HubRef, ...]:
+        return self.repos + self.buckets
+
+    @property
     def lacks_name(self) -> bool:
         """Whether it changes a second repository, and its body does not say in a readable way which."""
-        return self.kind in _TO_ANOTHER and self.right is not Right.READ and len(self.repos) < 2
+        return self.kind in _TO_ANOTHER and self.right is not Right.READ and len(self.named) < 2
 
     @property
     def is_git(self) -> bool:
         return self.kind in _GIT
 
     def naming(self, body: bytes) -> "Route":
-        """The same route with what its body says: the repositories, and for an LFS batch whether it reads."""
+        """The same route with what its body says: the repositories, and for an LFS batch whether it reads.
+
+        Raises BadReference.
+        """
+        if self.kind is Kind.BUCKET_BATCH:
+            sources = tuple(dict.fromkeys(source for line in body_lines(body) for source in sources_in_line(line)))
+            return replace(self, sources=tuple(filter(None, sources)), reaches=self.reaches or None in sources)
         document = read_object(body)
         if self.kind is Kind.LFS_BATCH:
             return replace(self, right=Right.READ if document.get("operation") == "download" else Right.WRITE)
-        mounts = self.mounts or bool(document.get("volumes"))
-        return replace(self, repos=self.repos + _repos_in_body(self, document), mounts=mounts)
+        if self.kind is Kind.COLLECTION:
+            return replace(self, sources=_items_of(document))
+        reaches = self.reaches or bool(document.get("volumes"))
+        named = _named_in_body(self, document)
+        repos = tuple(ref for ref in named if isinstance(ref, RepoRef))
+        buckets = tuple(ref for ref in named if isinstance(ref, BucketRef))
+        return replace(self, repos=self.repos + repos, buckets=self.buckets + buckets, reaches=reaches)
 
 
 _GIT = frozenset({Kind.GIT_REFS, Kind.GIT_FETCH, Kind.GIT_PUSH, Kind.LFS_BATCH, Kind.LFS_VERIFY})
 _TO_ANOTHER = frozenset({Kind.MOVE, Kind.DUPLICATE, Kind.DUPLICATE_LFS})
 # Their repositories, or their direction, stand in the body.
-TOLD_BY_BODY = frozenset({Kind.CREATE, Kind.DELETE, Kind.MOVE, Kind.DUPLICATE, Kind.DUPLICATE_LFS, Kind.LFS_BATCH})
+TOLD_BY_BODY = frozenset(
+    {Kind.CREATE, Kind.DELETE, Kind.MOVE, Kind.DUPLICATE, Kind.DUPLICATE_LFS, Kind.LFS_BATCH}
+    | {Kind.BUCKET_BATCH, Kind.COLLECTION}
+)
 
+_GIT_SUFFIX = ".git"
 _TYPES = {repo_type.api_segment: repo_type for repo_type in RepoType}
+# First segments that are nobody's name.
+_ROOTS = frozenset({"api", "buckets", "oauth", *_TYPES})
 # What follows `/api/{types}/{id}/` (contract 2 to 7): needed to tell `gpt2/tree/main` from `acme/tree`.
 _API_VERBS_WITH_MORE = frozenset(
     {"revision", "tree", "treesize", "paths-info", "commits", "commit", "branch", "tag", "super-squash", "compare"}
@@ -130,6 +158,7 @@ _KIND_OF_API_VERB = {
     "xet-read-token": Kind.XET_READ_TOKEN,
     "xet-write-token": Kind.XET_WRITE_TOKEN,
 }
+_IN_COLLECTIONS = frozenset({*(repo_type.value for repo_type in RepoType), "bucket"})
 _KIND_OF_REPOS_CALL = {"create": Kind.CREATE, "delete": Kind.DELETE, "move": Kind.MOVE}
 # Reads that are a POST, since what they ask does not fit an address.
 _READING_POSTS = frozenset({Kind.PATHS_INFO, Kind.GIT_FETCH, Kind.OAUTH})
@@ -180,19 +209,29 @@ def classify(method: str, raw_target: str) -> Route:
         raise UnsafePath(f"{raw_path!r} has a '.' or '..' segment")
     route = _read(segments, dict(parse_qsl(query)))
     shared = not route.repos and tuple(every_part[:2]) in _SHARED
-    mounts = route.mounts and method not in SAFE_METHODS | {"DELETE"}
+    reaches = route.reaches and method not in SAFE_METHODS | {"DELETE"}
     bare = shared and ((method, *every_part) in _BARE or (method == "HEAD" and every_part[1] == "telemetry"))
-    return replace(route, right=_right(method, route, every_part), shared=shared, bare=bare, mounts=mounts)
+    return replace(route, right=_right(method, route, every_part), shared=shared, bare=bare, reaches=reaches)
 
 
 def _read(segments: Sequence[str], query: dict[str, str]) -> Route:
+    if segments and segments[0] not in _ROOTS and segments[0].lower() in _ROOTS:
+        # A server that ignores case would take it for a root of its own, and not for somebody's name.
+        return _route(Kind.OTHER)
     match segments:
         case ["api", "repos", call] if call in _KIND_OF_REPOS_CALL:
             return _route(_KIND_OF_REPOS_CALL[call])
+        case ["api", "resolve-cache", types, name, revision, *_] if types in _TYPES and is_commit_hash(revision):
+            return _repo_route(Kind.RESOLVE_CACHE, _TYPES[types], name, revision)
         case ["api", "resolve-cache", types, owner, name, revision, *_] if types in _TYPES:
             return _repo_route(Kind.RESOLVE_CACHE, _TYPES[types], f"{owner}/{name}", revision)
         case ["api", "buckets", *rest]:
             return _bucket_api(rest)
+        case ["api", "collections", *_]:
+            return _route(Kind.COLLECTION)
+        case ["api", "jobs" | "scheduled-jobs", *_]:
+            # What a job may read is said in its volumes, and in what it runs.
+            return replace(_route(Kind.OTHER), reaches=True)
         case ["api", "spaces", service, *_] if service in _SPACE_SERVICES:
             return _route(Kind.OTHER)
         case ["api", types, *rest] if types in _TYPES and rest:
@@ -200,7 +239,7 @@ def _read(segments: Sequence[str], query: dict[str, str]) -> Route:
         case ["oauth", *_]:
             return _route(Kind.OAUTH)
         case ["buckets", owner, name, "resolve", *_]:
-            return Route(Kind.RESOLVE, Right.READ, bucket=f"{owner}/{name}")
+            return _bucket_route(Kind.RESOLVE, owner, name)
         case [types, *rest] if types in _TYPES and types != "models":
             return _web(_TYPES[types], rest, query)
         case ["api" | "buckets", *_]:
@@ -216,35 +255,46 @@ def _repo_api(repo_type: RepoType, rest: Sequence[str]) -> Route:
     kind = _KIND_OF_API_VERB.get(asked[0], Kind.OTHER) if asked else Kind.INFO
     if asked == ["lfs-files", "duplicate"]:
         kind = Kind.DUPLICATE_LFS
-    return replace(_repo_route(kind, repo_type, repo_id, more[0] if more else None), mounts=asked == ["volumes"])
+    return replace(_repo_route(kind, repo_type, repo_id, more[0] if more else None), reaches=asked == ["volumes"])
 
 
 def _api_id_length(rest: Sequence[str]) -> int:
     """How many segments the id has: two, or one where a verb can only be read as such."""
-    if len(rest) < 2 or rest[1] not in _API_VERBS:
+    # A server may ignore the case of what it is asked to do; but `acme/Metrics` alone is a name before it is a call.
+    verbs = [segment if len(rest) == 2 else segment.lower() for segment in rest[1:3]]
+    if len(rest) < 2 or verbs[0] not in _API_VERBS:
         return min(len(rest), 2)
     if len(rest) == 2:
         return 2 if rest[1] in _API_VERBS_WITH_MORE else 1
-    return 2 if rest[2] in _API_VERBS else 1
+    return 2 if verbs[1] in _API_VERBS else 1
 
 
 def _bucket_api(rest: Sequence[str]) -> Route:
     if len(rest) < 2:
         return _route(Kind.OTHER)
-    verb = rest[2] if len(rest) > 2 else ""
+    verb = rest[2].lower() if len(rest) > 2 else ""
     kind = {
         "": Kind.CREATE,
         "xet-read-token": Kind.XET_READ_TOKEN,
         "xet-write-token": Kind.XET_WRITE_TOKEN,
         "paths-info": Kind.PATHS_INFO,
+        "tree": Kind.TREE,
+        "batch": Kind.BUCKET_BATCH,
     }.get(verb, Kind.OTHER)
-    return Route(kind, Right.READ, bucket=f"{rest[0]}/{rest[1]}")
+    return _bucket_route(kind, rest[0], rest[1])
+
+
+def _bucket_route(kind: Kind, owner: str, name: str) -> Route:
+    try:
+        return Route(kind, Right.READ, buckets=(BucketRef.parse(f"{owner}/{name}"),))
+    except BadReference:
+        return _route(Kind.OTHER)
 
 
 def _web(repo_type: RepoType, rest: Sequence[str], query: dict[str, str]) -> Route:
     for length in (2, 1):
-        if len(rest) >= length and rest[length - 1].endswith(".git"):
-            repo_id = "/".join(rest[:length]).removesuffix(".git")
+        if len(rest) >= length and rest[length - 1].lower().endswith(_GIT_SUFFIX):
+            repo_id = "/".join(rest[:length])[: -len(_GIT_SUFFIX)]
             return _git_route(repo_type, repo_id, rest[length:], query)
     for length in (2, 1):
         if len(rest) > length and rest[length] in _WEB_VERBS:
@@ -312,7 +362,40 @@ def _right(method: str, route: Route, parts: Sequence[str]) -> Right:
     return Right.READ if reads else Right.WRITE
 
 
-def _repos_in_body(route: Route, document: dict[str, Any]) -> tuple[RepoRef, ...]:
+def body_lines(body: bytes) -> list[bytes]:
+    """The lines of a body of many (NDJSON), wherever somebody might end one."""
+    return [line for line in body.splitlines() if line.strip()]
+
+
+def sources_in_line(line: bytes) -> list[HubRef | None]:
+    """What one operation of a bucket's batch reads from (contract 6); None for what is not said readably."""
+    operation = read_object(line)
+    told = {name.lower() for name in operation}
+    if operation.get("type") in {"addFile", "deleteFile"} and not any(name.startswith("source") for name in told):
+        return []
+    source_type, source_id = operation.get("sourceRepoType"), operation.get("sourceRepoId")
+    if operation.get("type") != "copyFile" or not isinstance(source_type, str) or not isinstance(source_id, str):
+        return [None]
+    try:
+        return [_parsed(source_type, source_id)]
+    except BadReference:
+        return [None]
+
+
+def _items_of(document: dict[str, Any]) -> tuple[HubRef, ...]:
+    """The repository that is put into a collection; what else may be in one is nobody's. Raises BadReference."""
+    item = document.get("item")
+    kind = item.get("type") if isinstance(item, dict) else None
+    if not isinstance(item, dict) or not isinstance(kind, str) or kind not in _IN_COLLECTIONS:
+        return ()
+    return (_parsed(kind, str(item.get("id"))),)
+
+
+def _parsed(kind: str, repo_id: str) -> HubRef:
+    return BucketRef.parse(repo_id) if kind in {"bucket", "buckets"} else RepoRef.parse(RepoType.parse(kind), repo_id)
+
+
+def _named_in_body(route: Route, document: dict[str, Any]) -> tuple[HubRef, ...]:
     """The repositories that such a body names (contract 2.1 to 2.5, 3.5). Raises BadReference.
 
     A creation without an owner is in the token's own namespace: its reference has none.
@@ -336,8 +419,6 @@ def _repos_in_body(route: Route, document: dict[str, Any]) -> tuple[RepoRef, ...
     else:
         owner, name = document.get("organization"), document.get("name")
         names = [f"{owner}/{name}" if owner and isinstance(name, str) and "/" not in name else name]
-    if repo_type == "bucket" and route.repo is None:
-        return ()
     if not all(isinstance(name, str) for name in names):
         raise BadReference("the body names no repository")
-    return tuple(RepoRef.parse(RepoType.parse(repo_type), str(name)) for name in names)
+    return tuple(_parsed(repo_type, str(name)) for name in names)

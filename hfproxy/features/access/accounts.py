@@ -9,7 +9,7 @@ from hfproxy.errors import CallerTokenRejected, HubMisspoke, HubRefused, Upstrea
 from hfproxy.features.access.secrets import hash_of
 from hfproxy.upstream.client import HubClient
 from hfproxy.upstream.credentials import Credential
-from hfproxy.upstream.refs import RepoRef
+from hfproxy.upstream.refs import BucketRef, RepoRef
 from hfproxy.upstream.wire import Whoami
 
 KEPT_S = 600.0
@@ -58,3 +58,10 @@ class HubAccounts:
             return replace(ref, namespace=await self.name_of(credential))
         except UpstreamError:
             return ref
+
+    async def owning_bucket(self, ref: BucketRef, credential: Credential) -> BucketRef:
+        """The same, `me` replaced by the account that asks, if the Hub says who it is. Raises UpstreamError."""
+        if not ref.is_of_who_asks or credential.token is None:
+            return ref
+        name = await self.name_of(credential)
+        return replace(ref, namespace=name) if name is not None else ref

@@ -1,9 +1,10 @@
 """Which repositories a key is limited to.
 
-    acme/*              every repository of acme, of every type
-    acme/demo           that one, of every type
+    acme/*              every repository and bucket of acme
+    acme/demo           what is called so, of every type
     */public-*          by name, whoever owns it
     datasets/acme/*     the datasets of acme; also models/, spaces/, kernels/
+    buckets/acme/*      the buckets of acme
     datasets/*/*        every dataset
     models/gpt2         one of the few old repositories without an owner
 
@@ -14,10 +15,11 @@ by a pattern with two parts, so that `*/*` holds no surprise.
 import re
 from functools import lru_cache
 
-from hfproxy.upstream.refs import RepoRef, RepoType
+from hfproxy.upstream.refs import HubRef, RepoType
 
 _PART = re.compile(r"[A-Za-z0-9._*-]+")
-_TYPES = {repo_type.api_segment: repo_type for repo_type in RepoType}
+_BUCKET = "bucket"
+_KINDS = {**{repo_type.api_segment: repo_type.value for repo_type in RepoType}, "buckets": _BUCKET}
 
 
 class BadPattern(ValueError):
@@ -25,19 +27,21 @@ class BadPattern(ValueError):
 
 
 @lru_cache(maxsize=4096)
-def _compiled(pattern: str) -> tuple[RepoType | None, re.Pattern[str]]:
+def _compiled(pattern: str) -> tuple[str | None, re.Pattern[str]]:
     first, *rest = pattern.split("/")
-    repo_type = _TYPES.get(first.lower()) if rest else None
-    parts = rest if repo_type is not None else [first, *rest]
+    kind = _KINDS.get(first.lower()) if rest else None
+    parts = rest if kind is not None else [first, *rest]
     if not all(_PART.fullmatch(part) for part in parts):
         raise BadPattern(f"{pattern!r}: write owner/name with letters, digits, '-', '_', '.' and '*', such as acme/*")
     if len(parts) > 2:
-        raise BadPattern(f"{pattern!r}: write owner/name, or a type first: models/, datasets/, spaces/ or kernels/")
-    if len(parts) == 1 and (repo_type is None or "*" in parts[0]):
-        hint = f"{first}/*/*" if repo_type is not None else f"{first}/*"
+        raise BadPattern(
+            f"{pattern!r}: write owner/name, or a type first: models/, datasets/, spaces/, kernels/ or buckets/"
+        )
+    if len(parts) == 1 and (kind in {None, _BUCKET} or "*" in parts[0]):
+        hint = f"{first}/*/*" if kind is not None else f"{first}/*"
         raise BadPattern(f"{pattern!r}: write {hint} for all of them")
     expression = "/".join(re.escape(part.casefold()).replace(r"\*", "[^/]*") for part in parts)
-    return repo_type, re.compile(expression)
+    return kind, re.compile(expression)
 
 
 def check_pattern(pattern: str) -> str:
@@ -46,12 +50,12 @@ def check_pattern(pattern: str) -> str:
     return pattern.strip()
 
 
-def matches(pattern: str, ref: RepoRef) -> bool:
-    """Whether the pattern means this repository."""
-    repo_type, expression = _compiled(pattern)
-    return repo_type in {None, ref.repo_type} and expression.fullmatch(ref.folded.repo_id) is not None
+def matches(pattern: str, ref: HubRef) -> bool:
+    """Whether the pattern means this repository, or bucket."""
+    kind, expression = _compiled(pattern)
+    return kind in {None, ref.kind} and expression.fullmatch(ref.folded.repo_id) is not None
 
 
-def covers(patterns: tuple[str, ...] | None, ref: RepoRef) -> bool:
-    """Whether any of the patterns means this repository; None stands for no limit."""
+def covers(patterns: tuple[str, ...] | None, ref: HubRef) -> bool:
+    """Whether any of the patterns means this repository, or bucket; None stands for no limit."""
     return patterns is None or any(matches(pattern, ref) for pattern in patterns)

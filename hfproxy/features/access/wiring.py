@@ -36,7 +36,7 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
     names = app[REAL_NAMES] = RealNames(hub=app[HUB], offline=settings.files.offline)
 
     async def forget_what_was_written(written: Written) -> None:
-        names.forget(*written.route.repos)
+        names.forget(*written.route.named)
 
     app[WRITE_WATCHERS].append(forget_what_was_written)
     token = settings.upstream.token

@@ -13,7 +13,7 @@ from hfproxy.features.metadata.models import AnswerKey, KeptAnswer
 from hfproxy.features.metadata.store import AnswerStore
 from hfproxy.upstream.credentials import Credential
 from hfproxy.upstream.headers import ERROR_CODE
-from hfproxy.upstream.refs import RepoRef
+from hfproxy.upstream.refs import HubRef
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +90,7 @@ class MetadataService:
             return Spoken(200, usable.headers, usable.body), f"hit; ttl=-1; detail=HTTP-{spoken.status}"
         return spoken, status
 
-    async def forget(self, repo: RepoRef) -> None:
+    async def forget(self, repo: HubRef) -> None:
         """Forgets what may have changed with a repository; answers that are on their way are told, but not kept.
 
         Without a namespace it is the caller's own, whose name we do not know: all of that name are forgotten.

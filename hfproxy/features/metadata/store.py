@@ -13,7 +13,7 @@ from hfproxy.features.metadata.models import AnswerKey, KeptAnswer
 from hfproxy.storage.database import Database
 from hfproxy.storage.pointer_tables import ANSWERS
 from hfproxy.storage.upserts import upsert
-from hfproxy.upstream.refs import RepoRef
+from hfproxy.upstream.refs import HubRef
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +66,7 @@ class AnswerStore:
         except StorageUnavailable as error:
             log.warning("pointers.unwritten", reason=error.detail, count=1)
 
-    async def forget(self, folded: RepoRef) -> None:
+    async def forget(self, folded: HubRef) -> None:
         """Forgets all that was said of a repository, and every list; without a namespace, of all of that name."""
         names, ending = {str(folded), _LISTS}, f"/{folded.name}"
         for digest, (of, _) in list(self._recent.items()):

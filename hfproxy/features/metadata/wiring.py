@@ -38,7 +38,7 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
 
 async def _forget_what_was_written(service: MetadataService, written: Written) -> None:
     if written.may_have_happened:
-        for repo in written.route.repos:
+        for repo in written.route.named:
             await service.forget(repo)
 
 

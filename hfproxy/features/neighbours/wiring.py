@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from hfproxy.keys import NOTICES, WRITE_WATCHERS
-from hfproxy.upstream.refs import RepoRef
+from hfproxy.upstream.refs import BucketRef, RepoRef
 from hfproxy.upstream.routes import Kind, Right, Route
 from hfproxy.writes import WriteWatcher, Written
 
@@ -24,13 +24,17 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
     watching = tuple(watchers)
 
     async def tell(written: Written) -> None:
-        if written.may_have_happened and written.route.repos:
+        if written.may_have_happened and written.route.named:
             repos = [str(repo) for repo in written.route.repos]
-            await notices.post(_KIND, {"method": written.method, "path": written.path, "repos": repos})
+            buckets = [bucket.repo_id for bucket in written.route.buckets]
+            told = {"method": written.method, "path": written.path, "repos": repos, "buckets": buckets}
+            await notices.post(_KIND, told)
 
     async def heard(about: Any) -> None:
         repos = tuple(map(RepoRef.parse_printed, about["repos"]))
-        route = Route(Kind.OTHER, Right.WRITE, repos)
+        # A gateway of an older version tells nothing of buckets.
+        buckets = tuple(map(BucketRef.parse, about.get("buckets", ())))
+        route = Route(Kind.OTHER, Right.WRITE, repos, buckets)
         for watcher in watching:
             await watcher(Written(about["method"], about["path"], route, 200, "another process"))
 

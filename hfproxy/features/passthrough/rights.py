@@ -2,7 +2,7 @@
 
 from hfproxy.downstream.access import Caller, Role
 from hfproxy.errors import CallerNotAllowed
-from hfproxy.features.access.decisions import require_hub_call
+from hfproxy.features.access.decisions import require_hub_call, require_repos
 from hfproxy.upstream.credentials import Credential
 from hfproxy.upstream.routes import Right, Route
 
@@ -21,11 +21,13 @@ def check_rights(caller: Caller, acting: Credential, method: str, route: Route) 
     role = _ROLES[route.right]
     if caller.repos is not None and route.lacks_name:
         raise CallerNotAllowed(f"the key {caller.name} is limited, and this call's body does not say where it leads")
-    if caller.repos is not None and route.mounts:
-        raise CallerNotAllowed(f"the key {caller.name} is limited: a Space with volumes could read other repositories")
+    if caller.repos is not None and route.reaches:
+        raise CallerNotAllowed(f"the key {caller.name} is limited, and this could read what the call does not name")
     if role is Role.ADMIN and acting.owner == "caller":
         role = Role.READER
-    require_hub_call(caller, method, *route.repos, role=role, shared=route.shared)
+    require_hub_call(caller, method, *route.named, role=role, shared=route.shared)
+    if route.sources:
+        require_repos(caller, Role.READER, *route.sources)
 
 
 def goes_without_rights(caller: Caller, route: Route) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -49,7 +50,9 @@ OUR_PATHS: Final = web.AppKey("our_paths", Mapping[str, frozenset[str]])
 
 _RELAYED_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 _TRANSFERS = frozenset({Kind.RAW, Kind.RESOLVE, Kind.RESOLVE_CACHE, Kind.COMMIT, Kind.GIT_FETCH, Kind.GIT_PUSH})
-_MAX_READ_BODY = 4 * 1024**2
+# Nothing but rights and rules wants to know what these say.
+_JUDGED_ALONE = frozenset({Kind.BUCKET_BATCH, Kind.COLLECTION})
+_MAX_READ_BODY = 16 * 1024**2
 _MAX_SHOWN_BODY = 64 * 1024**2
 # What is JSON too could say one thing to us and another to who reads it as a form.
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
@@ -71,6 +74,8 @@ async def relay(request: web.Request) -> web.StreamResponse:
             route = _named(route, read)
             if route.kind is Kind.LFS_BATCH and request.app[SETTINGS].xet.mode == "http":
                 read = without_xet(read)
+        if request[CALLER].repos is not None or request.app[POLICY].rules is not None:
+            route = await request.app[RELAY].with_bucket_owners(route, request[ACTING])
         check_rights(request[CALLER], request[ACTING], request.method, route)
         note(**described(route))
         await judge_call(request, target, route, read)
@@ -126,7 +131,11 @@ def _refuse_our_own(request: web.Request, path: str) -> None:
 
 
 async def _read_if_told_by_body(request: web.Request, route: Route, body: ClientBody) -> bytes | None:
-    if route.kind not in TOLD_BY_BODY or request.method in SAFE_METHODS or route.bucket is not None:
+    if route.kind not in TOLD_BY_BODY or request.method in SAFE_METHODS:
+        return None
+    if route.kind is Kind.CREATE and route.bucket is not None:
+        return None  # its path says it all
+    if route.kind in _JUDGED_ALONE and request[CALLER].repos is None and request.app[POLICY].rules is None:
         return None
     refuse_coded(request, "this call is judged by its body: send it without a Content-Encoding")
     if request[CALLER].repos is not None and request.content_type in _FORMS:
@@ -139,7 +148,7 @@ def _named(route: Route, body: bytes) -> Route:
     try:
         return route.naming(body)
     except BadReference:
-        return route
+        return replace(route, reaches=route.reaches or route.kind in _JUDGED_ALONE)
 
 
 async def _offers(request: web.Request, route: Route) -> XetOffers:

@@ -19,10 +19,11 @@ from hfproxy.features.passthrough.xet_tokens import XetGrant, XetTokens
 from hfproxy.upstream.addresses import HubAddresses, Origin
 from hfproxy.upstream.client import HubClient
 from hfproxy.upstream.coding import identity
-from hfproxy.upstream.credentials import NOBODY
+from hfproxy.upstream.credentials import NOBODY, Credential
 from hfproxy.upstream.headers import ERROR_CODE, asked_of_the_hub
 from hfproxy.upstream.lfs import Target
 from hfproxy.upstream.redirects import led_to
+from hfproxy.upstream.refs import BucketRef, HubRef
 from hfproxy.upstream.resolving import (
     MAX_HOPS,
     REDIRECTS,
@@ -75,10 +76,10 @@ class RelayService:
     async def ask(self, question: Question) -> AsyncIterator[Answer]:
         """The Hub's answer, whatever its status. Raises UpstreamError where there is none, CallerNotAllowed."""
         route = question.route
-        if route.kind is not Kind.CREATE:
-            # A second one is where something is to be made.
-            await self._names.check(question.caller, *route.repos[:1], credential=question.credential)
-        if route.kind is Kind.RESOLVE and route.bucket is None and question.method in {"GET", "HEAD"}:
+        await self._names.check(
+            question.caller, *_there_already(question.method, route), credential=question.credential
+        )
+        if route.kind is Kind.RESOLVE and question.method in {"GET", "HEAD"}:
             async with self._ask_for_file(question) as answer:
                 yield answer
             return
@@ -135,6 +136,17 @@ class RelayService:
             except UpstreamError:
                 await self._tell(question, None)
                 raise
+
+    async def with_bucket_owners(self, route: Route, credential: Credential) -> Route:
+        """The same, buckets of `me` given to the account that asks. Raises UpstreamError."""
+        if not any(isinstance(ref, BucketRef) and ref.is_of_who_asks for ref in route.named + route.sources):
+            return route
+        buckets = tuple([await self._accounts.owning_bucket(ref, credential) for ref in route.buckets])
+        sources = [
+            await self._accounts.owning_bucket(ref, credential) if isinstance(ref, BucketRef) else ref
+            for ref in route.sources
+        ]
+        return replace(route, buckets=buckets, sources=tuple(sources))
 
     async def _with_owners(self, question: Question) -> Question:
         """The same, names without an owner given to the account that asks."""
@@ -265,7 +277,7 @@ class RelayService:
                     cas=cas,
                     token=token,
                     caller=question.caller,
-                    repo=str(route.repo) if route.repo is not None else None,
+                    repo=str(route.named[0]) if route.named else None,
                     revision=route.revision or "",
                     writes=route.kind is not Kind.XET_READ_TOKEN,
                 )
@@ -292,6 +304,14 @@ class RelayService:
             await self._tell(question, answer.status)
 
         return Answer(answer.status, answer.reason, answer.headers, body())
+
+
+def _there_already(method: str, route: Route) -> tuple[HubRef, ...]:
+    """What a call names that is there, and may go by another name by now; the rest is to be made."""
+    if route.kind is Kind.CREATE and method not in {"GET", "HEAD", "DELETE"}:
+        return route.sources
+    named = route.named if route.kind is Kind.DUPLICATE_LFS else route.named[:1]
+    return named + route.sources
 
 
 async def _one(chunk: bytes) -> AsyncIterator[bytes]:

@@ -18,8 +18,8 @@ PREFIX = "hfx_"
 class XetGrant:
     """What a token of ours stands for.
 
-    cas: the store's address. caller: who was given it. repo, revision: what the Hub gave it for, `repo` as it prints,
-    None for a bucket; the store holds callers to it.
+    cas: the store's address. caller: who was given it. repo, revision: what the Hub gave it for, a repository or a
+    bucket as it prints; the store holds callers to it.
     """
 
     cas: str

@@ -3,14 +3,14 @@
 from hfproxy.downstream.access import Role
 from hfproxy.features.policy.explaining import Explanation
 from hfproxy.features.policy.matching import ANY, NONE, Asked, Unnamed
-from hfproxy.features.policy.models import BUCKETS, Action
+from hfproxy.features.policy.models import Action
 from hfproxy.features.policy.roads import canonical
 from hfproxy.features.policy.service import NO_REPO, Subject, refusal_text
 from hfproxy.features.policy.wire import PolicyAnswer, PolicyQuestion, PolicyStep
-from hfproxy.upstream.refs import RepoRef
+from hfproxy.upstream.refs import BUCKETS, HubRef, RepoRef
 
 
-def asked_in(question: PolicyQuestion) -> tuple[Asked, RepoRef | None]:
+def asked_in(question: PolicyQuestion) -> tuple[Asked, HubRef | None]:
     """The call, and its repository where the Hub can be asked about it. Raises BadReference."""
     subject = subject_named(question.repo)
     caller = question.caller

@@ -10,22 +10,20 @@ from hfproxy.features.metadata.service import MetadataService, Spoken
 from hfproxy.features.policy.facts import facts_in
 from hfproxy.upstream.client import HubClient
 from hfproxy.upstream.credentials import Credential
-from hfproxy.upstream.refs import RepoRef
+from hfproxy.upstream.refs import HubRef
 
 _TOO_MANY_REQUESTS = 429
 # No method of HTTP: what is kept under it is ours, and no client's answer.
 _METHOD = "FACTS"
 
 
-def asking(
-    metadata: Callable[[], MetadataService], hub: HubClient
-) -> Callable[[RepoRef, Credential], Awaitable[bytes]]:
+def asking(metadata: Callable[[], MetadataService], hub: HubClient) -> Callable[[HubRef, Credential], Awaitable[bytes]]:
     """A function that gives the few fields of a repository's info that are read here.
 
     It raises HubRefused and other UpstreamErrors as the Hub and what is kept leave no other choice.
     """
 
-    async def ask(ref: RepoRef, credential: Credential) -> bytes:
+    async def ask(ref: HubRef, credential: Credential) -> bytes:
         refused: list[HubRefused] = []
 
         async def say() -> Spoken:

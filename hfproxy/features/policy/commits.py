@@ -11,6 +11,7 @@ from hfproxy.errors import BodyTooLarge
 from hfproxy.features.policy.matching import ANY, Unnamed
 from hfproxy.features.policy.roads import canonical
 from hfproxy.upstream.documents import read_object
+from hfproxy.upstream.routes import body_lines
 
 MOST_BYTES = 8 * 1024**3
 _LONGEST_LINE = 256 * 1024**2
@@ -37,6 +38,11 @@ def announced_sizes(body: bytes) -> list[int]:
     objects = read_object(body).get("objects")
     entries = objects if isinstance(objects, list) else []
     return [each["size"] for each in entries if isinstance(each, dict) and isinstance(each.get("size"), int)]
+
+
+def operated_on(body: bytes) -> list[Brought]:
+    """The files that a bucket's batch changes (contract 6); it tells no sizes."""
+    return [_brought(read_object(line), None) for line in body_lines(body)]
 
 
 class SetAside:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from hfproxy.errors import HubMisspoke
 from hfproxy.upstream.credentials import Credential
 from hfproxy.upstream.documents import read_document
-from hfproxy.upstream.refs import RepoRef
+from hfproxy.upstream.refs import HubRef
 
 _REMEMBERED_S = 300.0
 _MOST_REMEMBERED = 10_000
@@ -27,24 +27,24 @@ class RepoFacts:
 class KnowsRepos(Protocol):
     """Tells about repositories, to those who may see them."""
 
-    async def about(self, ref: RepoRef, credential: Credential) -> RepoFacts:
+    async def about(self, ref: HubRef, credential: Credential) -> RepoFacts:
         """What the Hub says to this credential. Raises HubRefused, UpstreamError."""
 
-    def recall(self, ref: RepoRef, credential: Credential) -> RepoFacts | None:
+    def recall(self, ref: HubRef, credential: Credential) -> RepoFacts | None:
         """The same, if it is known at once."""
 
-    def forget(self, ref: RepoRef) -> None:
+    def forget(self, ref: HubRef) -> None:
         """Forgets what was said of a repository that was written to."""
 
 
 class AskedRepos:
     """Asks once in five minutes for each repository and credential. ask: the body of the Hub's repository info."""
 
-    def __init__(self, ask: Callable[[RepoRef, Credential], Awaitable[bytes]]) -> None:
+    def __init__(self, ask: Callable[[HubRef, Credential], Awaitable[bytes]]) -> None:
         self._ask = ask
-        self._known: OrderedDict[tuple[RepoRef, Credential], tuple[float, RepoFacts]] = OrderedDict()
+        self._known: OrderedDict[tuple[HubRef, Credential], tuple[float, RepoFacts]] = OrderedDict()
 
-    async def about(self, ref: RepoRef, credential: Credential) -> RepoFacts:
+    async def about(self, ref: HubRef, credential: Credential) -> RepoFacts:
         if (known := self.recall(ref, credential)) is not None:
             return known
         facts = facts_in(await self._ask(ref, credential), ref)
@@ -53,17 +53,17 @@ class AskedRepos:
             self._known.popitem(last=False)
         return facts
 
-    def recall(self, ref: RepoRef, credential: Credential) -> RepoFacts | None:
+    def recall(self, ref: HubRef, credential: Credential) -> RepoFacts | None:
         until, facts = self._known.get((ref.folded, credential), (0.0, None))
         return facts if until > time.monotonic() else None
 
-    def forget(self, ref: RepoRef) -> None:
+    def forget(self, ref: HubRef) -> None:
         folded = ref.folded
         for key in [key for key in self._known if key[0] == folded or (not folded.namespace and _same(key[0], folded))]:
             del self._known[key]
 
 
-def facts_in(body: bytes, ref: RepoRef) -> RepoFacts:
+def facts_in(body: bytes, ref: HubRef) -> RepoFacts:
     """The facts in a repository info (contract 3.2). Raises HubMisspoke."""
     try:
         said = read_document(body)
@@ -84,5 +84,5 @@ def _licences(said: dict[str, Any]) -> set[str]:
     return {text.strip().casefold() for text in found if isinstance(text, str) and text.strip()}
 
 
-def _same(one: RepoRef, other: RepoRef) -> bool:
-    return (one.repo_type, one.name) == (other.repo_type, other.name)
+def _same(one: HubRef, other: HubRef) -> bool:
+    return (one.kind, one.name) == (other.kind, other.name)

@@ -10,7 +10,7 @@ from hfproxy.downstream.access import CALLER, Caller, Role
 from hfproxy.downstream.coded import refuse_coded
 from hfproxy.errors import BadRequest
 from hfproxy.features.files.routes import FILES
-from hfproxy.features.policy.commits import Brought, announced, announced_sizes, set_aside
+from hfproxy.features.policy.commits import Brought, announced, announced_sizes, operated_on, set_aside
 from hfproxy.features.policy.matching import ANY
 from hfproxy.features.policy.models import Action
 from hfproxy.features.policy.roads import demands
@@ -20,7 +20,7 @@ from hfproxy.features.policy.withholding import Told, without_withheld
 from hfproxy.keys import ACTING, SETTINGS
 from hfproxy.upstream.credentials import Credential
 from hfproxy.upstream.lfs import Target
-from hfproxy.upstream.refs import BadReference, FileRef, RepoRef
+from hfproxy.upstream.refs import BadReference, FileRef, HubRef, parse_printed
 from hfproxy.upstream.routes import Kind, Right, Route
 
 SHOWING_FILES = frozenset({Kind.TREE, Kind.PATHS_INFO, Kind.INFO})
@@ -44,6 +44,9 @@ async def judge_call(request: web.Request, target: str, route: Route, body: byte
     if route.kind is Kind.LFS_BATCH and route.right is Right.WRITE and route.repo is not None and body is not None:
         for size_bytes in announced_sizes(body):
             await policy.require(caller, Action.WRITE, route.repo, credential=credential, size_bytes=size_bytes)
+    bucket = route.bucket if route.kind is Kind.BUCKET_BATCH and body is not None else None
+    if bucket is not None and not await policy.allows(caller, Action.WRITE, bucket, credential=credential, file=ANY):
+        await _require_all(policy, caller, credential, bucket, operated_on(body or b""))
 
 
 def brings_files(request: web.Request, route: Route) -> bool:
@@ -77,7 +80,7 @@ async def judged_upload(
 
 
 async def _require_all(
-    policy: Policy, caller: Caller, credential: Credential, repo: RepoRef, brought: list[Brought]
+    policy: Policy, caller: Caller, credential: Credential, repo: HubRef, brought: list[Brought]
 ) -> None:
     for each in dict.fromkeys(brought):
         await policy.require(
@@ -87,10 +90,11 @@ async def _require_all(
 
 async def shown(request: web.Request, route: Route, body: bytes) -> Told:
     """What of an answer this caller may see. Raises UpstreamError."""
-    policy, caller, credential, repo = request.app[POLICY], request[CALLER], request[ACTING], route.repo
+    policy, caller, credential = request.app[POLICY], request[CALLER], request[ACTING]
     rules = policy.rules
-    if rules is None or not rules.about_files or route.kind not in SHOWING_FILES or repo is None or not body:
+    if rules is None or not rules.about_files or route.kind not in SHOWING_FILES or not route.named or not body:
         return Told(body)
+    repo = route.named[0]
     if await policy.allows(caller, Action.READ, repo, credential=credential, file=ANY):
         return Told(body)
 
@@ -122,7 +126,7 @@ def judge_ticket(request: web.Request, target: Target) -> None:
     policy = request.app[POLICY]
     if policy.rules is None or target.holder is None or target.repo is None:
         return
-    subject, reads = Subject.of(RepoRef.parse_printed(target.repo)), "GET" in target.methods
+    subject, reads = Subject.of(parse_printed(target.repo)), "GET" in target.methods
     if reads:
         policy.require_now(holder_of(target), Action.READ, subject, file=ANY)
     else:

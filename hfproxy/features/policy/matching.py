@@ -15,7 +15,8 @@ from typing import Final, NamedTuple
 
 from hfproxy.downstream.access import Role
 from hfproxy.features.policy.globs import GlobIndex
-from hfproxy.features.policy.models import BUCKETS, Action, PolicyText, Rule, default_rule
+from hfproxy.features.policy.models import Action, PolicyText, Rule, default_rule
+from hfproxy.upstream.refs import BUCKETS
 
 NO_LICENCE: Final = ("none",)
 _MOST_REMEMBERED = 4096

@@ -11,8 +11,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, Confi
 from hfproxy.features.access.patterns import BadPattern, check_pattern
 from hfproxy.features.policy.globs import BadGlob, compiled
 
-BUCKETS = "buckets/"
-
 
 class Action(StrEnum):
     """What a call does.
@@ -62,12 +60,10 @@ def _check_caller(text: str) -> str:
 
 
 def _check_repo(text: str) -> str:
-    bucket = text.lower().startswith(BUCKETS)
     try:
-        checked = check_pattern(text[len(BUCKETS) :] if bucket else text)
+        return check_pattern(text)
     except BadPattern as error:
         raise ValueError(str(error)) from None
-    return f"{BUCKETS}{checked}" if bucket else checked
 
 
 def _check_glob(text: str) -> str:

@@ -33,6 +33,12 @@ _TELLS_NO_CONTENT = frozenset(
     | {"auth-check", "lfs-files", "user-access-request", "resource-group", "hardware", "storage", "volumes", "jwt"}
     | {"secrets", "variables", "branch", "tag", "discussions", "ask-access", "tree", "like"}
 )
+# What stands under `/api/` and tells no file's content; all else may (contract 7).
+_TELLS_OF_MANY = frozenset(
+    {"organizations", "users", "collections", "papers", "daily_papers", "posts", "trending", "quicksearch", "tasks"}
+    | {"settings", "notifications", "credentials", "registry", "sql-console", "jobs", "scheduled-jobs", "telemetry"}
+    | {"recent-activity", "whoami", "whoami-v2", "agent-harnesses", "validate-yaml"}
+)
 _MANAGES = frozenset(
     {
         "settings",
@@ -58,7 +64,11 @@ _PAGES = frozenset(
 def demands(method: str, raw_target: str, route: Route) -> Sequence[Demand]:
     """All that a call demands; nothing for calls that tell nothing of any repository."""
     told = _demands(method, raw_target, route)
-    return [*told, Demand(Action.READ, ANY_REPO, ANY)] if route.mounts else told
+    if route.reaches:
+        return [*told, Demand(Action.READ, ANY_REPO, ANY)]
+    # A copy may be of any file of what it is made from; a collection shows that a repository is there, and no file.
+    file = NONE if route.kind is Kind.COLLECTION else ANY
+    return [*told, *(Demand(Action.READ, Subject.of(source), file) for source in route.sources)]
 
 
 def _demands(method: str, raw_target: str, route: Route) -> Sequence[Demand]:
@@ -66,11 +76,14 @@ def _demands(method: str, raw_target: str, route: Route) -> Sequence[Demand]:
         return ()
     raw_path, _, query = raw_target.partition("?")
     segments = [unquote(segment, errors="replace") for segment in raw_path.split("/") if segment]
-    if route.bucket is not None:
-        return [_of_a_bucket(method, segments, route, Subject.bucket(route.bucket))]
-    if route.repo is None:
+    if route.bucket is not None and route.kind is not Kind.MOVE:
+        subject = Subject.of(route.bucket)
+        if route.kind is Kind.DELETE:
+            return [Demand(Action.DELETE, subject)]
+        return [_of_a_bucket(method, segments, route, subject)]
+    if not route.named:
         return [_of_no_repo(method, segments, route)]
-    subject = Subject.of(route.repo)
+    subject = Subject.of(route.named[0])
     reads = route.right is Right.READ or (route.right is Right.ACCOUNT and method in SAFE_METHODS)
     match route.kind:
         case Kind.RESOLVE | Kind.RAW | Kind.RESOLVE_CACHE if reads:
@@ -95,6 +108,7 @@ def _demands(method: str, raw_target: str, route: Route) -> Sequence[Demand]:
             return [Demand(Action.READ, subject, ANY), Demand(Action.CREATE, _second(route))]
         case Kind.DUPLICATE_LFS:
             return [Demand(Action.READ, subject, ANY), Demand(Action.WRITE, _second(route), ANY)]
+    assert route.repo is not None
     api, rest = segments[:1] == ["api"], _after_the_id(segments, route.repo)
     file: str | Unnamed
     if reads:
@@ -104,7 +118,7 @@ def _demands(method: str, raw_target: str, route: Route) -> Sequence[Demand]:
 
 
 def _second(route: Route) -> Subject:
-    return Subject.of(route.repos[1]) if len(route.repos) > 1 else ANY_REPO
+    return Subject.of(route.named[1]) if len(route.named) > 1 else ANY_REPO
 
 
 def _after_the_id(segments: Sequence[str], ref: RepoRef) -> Sequence[str]:
@@ -117,7 +131,7 @@ def _told(api: bool, rest: Sequence[str], query: dict[str, str]) -> str | Unname
     verb, more = (rest[0], rest[1:]) if rest else ("", ())
     if verb == "discussions":
         # A pull request's page and its `diff` show what stands in files.
-        return ANY if "diff" in query or (more and not api) else NONE
+        return ANY if any("diff" in name.lower() for name in query) or (more and not api) else NONE
     if verb == "blob" or (verb == "notebook" and api):
         return _at_revision(more[0], "/".join(more[1:])) if more else ANY
     if verb == "safetensors-metadata":
@@ -145,14 +159,14 @@ def _of_a_bucket(method: str, segments: Sequence[str], route: Route, subject: Su
     reads = route.right is Right.READ
     if segments[0] == "buckets":
         return Demand(Action.READ if reads else Action.WRITE, subject, canonical("/".join(segments[4:])))
-    verb = segments[4] if len(segments) > 4 else ""
+    verb = segments[4].lower() if len(segments) > 4 else ""
     if reads:
         return Demand(Action.READ, subject, NONE if verb in {"", "tree", "paths-info", "settings"} else ANY)
     if not verb:
         actions = {"POST": Action.CREATE, "DELETE": Action.DELETE}
         return Demand(actions.get(method, Action.MANAGE), subject)
-    if verb == "xet-write-token":
-        return Demand(Action.WRITE, subject)
+    if route.kind in {Kind.XET_WRITE_TOKEN, Kind.BUCKET_BATCH}:
+        return Demand(Action.WRITE, subject)  # of what files, is said by the batch
     return Demand(Action.MANAGE, subject) if verb in _MANAGES else Demand(Action.WRITE, subject, ANY)
 
 
@@ -167,9 +181,9 @@ def _of_no_repo(method: str, segments: Sequence[str], route: Route) -> Demand:
             return Demand(Action.LIST, Subject(_TYPES[types].value, NONE))
         case ["api", "spaces", "hardware" | "templates" | "semantic-search" | "zero-gpu", *_]:
             return Demand(Action.LIST if reads else Action.MANAGE, Subject("space", NONE))
-        case ["api", root, *_] if root in _TYPES or root in {"repos", "buckets", "resolve-cache"}:
-            return Demand(action, ANY_REPO, ANY)
-        case [] | ["api", *_]:
+        case [] | ["api"]:
+            return Demand(Action.LIST if reads else Action.MANAGE, NO_REPO)
+        case ["api", root, *_] if root in _TELLS_OF_MANY:
             return Demand(Action.LIST if reads else Action.MANAGE, NO_REPO)
         case [types] if types in _TYPES:
             return Demand(Action.LIST if reads else Action.MANAGE, Subject(_TYPES[types].value, NONE))
@@ -187,7 +201,9 @@ def _of_no_repo(method: str, segments: Sequence[str], route: Route) -> Demand:
 def _named_file(raw_path: str, segments: Sequence[str], route: Route) -> str | Unnamed:
     if route.kind is Kind.RESOLVE_CACHE:
         # /api/resolve-cache/{types}/{owner}/{name}/{commit}/{path}
-        return ANY if "//" in raw_path else canonical("/".join(segments[6:]))
+        assert route.repo is not None
+        begin = 4 + route.repo.repo_id.count("/") + 1
+        return ANY if "//" in raw_path else canonical("/".join(segments[begin:]))
     try:
         return file_of(FileRef.parse(raw_path, verb=route.kind.value))
     except BadReference:

@@ -12,25 +12,28 @@ from hfproxy.features.policy.facts import KnowsRepos
 from hfproxy.features.policy.matching import ANY, NONE, Asked, Decision, RuleSet, Unnamed
 from hfproxy.features.policy.models import Action, PolicyText
 from hfproxy.upstream.credentials import Credential
-from hfproxy.upstream.refs import RepoRef
+from hfproxy.upstream.refs import BucketRef, HubRef, RepoRef
 
 SizeOf = Callable[[], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a call is about. ref: None for buckets, and where there is no repository or which one is not told."""
+    """What a call is about. ref: None where there is no repository or bucket, or which one is not told."""
 
     type: str | None
     repo: str | Unnamed
-    ref: RepoRef | None = None
+    ref: HubRef | None = None
 
     @classmethod
-    def of(cls, ref: RepoRef) -> "Subject":
-        return cls(ref.repo_type.value, ref.folded.repo_id, ref)
+    def of(cls, ref: HubRef) -> "Subject":
+        if isinstance(ref, BucketRef) and ref.is_of_who_asks:
+            return ANY_REPO  # whose it is was not told
+        return cls(ref.kind, ref.folded.repo_id, ref)
 
     @classmethod
     def bucket(cls, name: str) -> "Subject":
+        """One that somebody wonders about; the Hub is not asked about it."""
         return cls("bucket", name.casefold())
 
 
@@ -78,7 +81,7 @@ class Policy:
         self,
         caller: Caller,
         action: Action,
-        subject: Subject | RepoRef,
+        subject: Subject | HubRef,
         *,
         credential: Credential,
         file: str | Unnamed = NONE,
@@ -101,7 +104,7 @@ class Policy:
         self,
         caller: Caller,
         action: Action,
-        subject: Subject | RepoRef,
+        subject: Subject | HubRef,
         *,
         credential: Credential,
         file: str | Unnamed = NONE,
@@ -129,7 +132,7 @@ class Policy:
             raise self._refusal(decision, action, file)
 
     async def withholds(
-        self, caller: Caller, ref: RepoRef, path: str, size_bytes: int | None, *, credential: Credential
+        self, caller: Caller, ref: HubRef, path: str, size_bytes: int | None, *, credential: Credential
     ) -> bool:
         """Whether a file surely may not be read, so that it need not be shown. Raises UpstreamError."""
         if self._rules is None:
@@ -137,14 +140,14 @@ class Policy:
         decision = await self._decide(caller, Action.READ, ref, credential, path, size_bytes, None)
         return not decision.allowed and "size" not in decision.wants
 
-    async def explain(self, asked: Asked, ref: RepoRef | None, credential: Credential) -> Explanation:
+    async def explain(self, asked: Asked, ref: HubRef | None, credential: Credential) -> Explanation:
         """Why a call is allowed or denied, with the licence that the Hub names. Raises UpstreamError."""
         rules = self._rules or RuleSet(PolicyText())
         if ref is not None and asked.licences is None and "licences" in rules.decide(asked).wants:
             asked = asked._replace(licences=(await self._facts.about(ref, credential)).licences)
         return explain(rules, asked)
 
-    async def forget(self, ref: RepoRef) -> None:
+    async def forget(self, ref: HubRef) -> None:
         """Forgets what the Hub said of a repository that was written to."""
         self._facts.forget(ref)
 
@@ -174,7 +177,7 @@ class Policy:
         self,
         caller: Caller,
         action: Action,
-        subject: Subject | RepoRef,
+        subject: Subject | HubRef,
         credential: Credential,
         file: str | Unnamed,
         size_bytes: int | None,
@@ -203,7 +206,7 @@ class Policy:
                 decision = rules.decide(asked._replace(repo=real))
         return decision
 
-    async def _real_name(self, ref: RepoRef, credential: Credential) -> str:
+    async def _real_name(self, ref: HubRef, credential: Credential) -> str:
         try:
             return (await self._facts.about(ref, credential)).repo
         except HubRefused:

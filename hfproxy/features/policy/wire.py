@@ -8,8 +8,9 @@ from pydantic import BeforeValidator, ByteSize, Field, WithJsonSchema
 from pydantic.config import JsonDict
 
 from hfproxy.downstream.endpoint import WireModel
-from hfproxy.features.policy.models import BUCKETS, Action, RoleName
+from hfproxy.features.policy.models import Action, RoleName
 from hfproxy.upstream import ref_schema
+from hfproxy.upstream.refs import BUCKETS
 
 _BUCKET: Final[JsonDict] = {"type": "string", "pattern": f"^{BUCKETS}", "maxLength": 200}  # its name is not looked at
 _EMPTY: Final[JsonDict] = {"type": "string", "maxLength": 0}

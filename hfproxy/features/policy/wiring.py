@@ -40,7 +40,7 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
 
     async def forget_what_was_written(written: Written) -> None:
         if written.may_have_happened:
-            for repo in written.route.repos:
+            for repo in written.route.named:
                 await policy.forget(repo)
 
     app[WRITE_WATCHERS].append(forget_what_was_written)

@@ -19,7 +19,7 @@ class Piece:
 class KeptRange:
     """A range as it was fetched, in pieces without gaps.
 
-    repo: the repository that it was fetched for, as it prints; empty for a bucket. leaves: its chunks, the first of
+    repo: the repository or bucket that it was fetched for, as it prints. leaves: its chunks, the first of
     which is the xorb's chunk `first_chunk`. proven: whether the bytes follow from the xorb's name; others are well
     formed, and believed for a while and for that repository alone.
     """

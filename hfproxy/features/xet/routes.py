@@ -30,7 +30,7 @@ from hfproxy.features.xet import places
 from hfproxy.features.xet.places import Place, Places
 from hfproxy.features.xet.service import CasService, XorbService
 from hfproxy.upstream.lfs import Target
-from hfproxy.upstream.refs import RepoRef
+from hfproxy.upstream.refs import parse_printed
 from hfproxy.upstream.routes import Kind, Right, Route
 from hfproxy.upstream.xet import XorbRange
 
@@ -139,9 +139,7 @@ def _judge(request: web.Request, caller: Caller, repo: str | None, action: Actio
     """
     policy = request.app[POLICY]
     if policy.rules is not None and repo is not None:
-        policy.require_now(
-            caller, action, Subject.of(RepoRef.parse_printed(repo)), file=ANY if action is Action.READ else NONE
-        )
+        policy.require_now(caller, action, Subject.of(parse_printed(repo)), file=ANY if action is Action.READ else NONE)
 
 
 def _address(request: web.Request) -> str | None:

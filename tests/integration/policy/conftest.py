@@ -1,5 +1,6 @@
 """A gateway with rules, in front of a sandbox with a few repositories."""
 
+import asyncio
 import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -59,6 +60,15 @@ class Ruled:
         """The same, past the gateway, as Alice."""
         options["headers"] = {**ALICE, **options.get("headers", {})}
         return await self.ask(method, path, at=self.sandbox.url, **options)
+
+    async def until(self, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """What the gateway says of its rules, once this is true of it."""
+        async with asyncio.timeout(60):
+            while True:
+                state: dict[str, Any] = (await self.ask("GET", "/-/policy")).json()
+                if true(state):
+                    return state
+                await asyncio.sleep(0.05)
 
 
 def commit(*lines: tuple[str, Any]) -> bytes:

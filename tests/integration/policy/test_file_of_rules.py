@@ -3,14 +3,12 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hfproxy.features.policy.loading import CannotUsePolicy
-from tests.integration.policy.conftest import FILES, Ruled, Ruling
+from tests.integration.policy.conftest import FILES, Ruling
 from tests.support.gateway import gateway_for
 from tests.support.serving import serving
 
@@ -23,21 +21,12 @@ files = ["*.pkl"]
 PATH = "/alice/demo/resolve/main/model.pkl"
 
 
-async def _until(hub: Ruled, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    async with asyncio.timeout(60):
-        while True:
-            state: dict[str, Any] = (await hub.ask("GET", "/-/policy")).json()
-            if true(state):
-                return state
-            await asyncio.sleep(0.05)
-
-
 async def test_rules_that_change_hold_for_what_is_kept_too(ruled: Ruling) -> None:
     hub = await ruled("")
     for _ in range(4):  # from the Hub, from what is kept, and the quick way
         assert (await hub.ask("GET", PATH)).body == FILES["model.pkl"]
     hub.file.write_text(RULES)
-    await _until(hub, lambda state: len(state["rules"]) == 2)
+    await hub.until(lambda state: len(state["rules"]) == 2)
     assert (await hub.ask("GET", PATH)).rule == "no-pickle"
     metrics = (await hub.ask("GET", "/-/metrics")).body.decode()
     assert 'hfproxy_policy_denials_total{rule="no-pickle"} 1.0' in metrics
@@ -47,15 +36,15 @@ async def test_rules_that_change_hold_for_what_is_kept_too(ruled: Ruling) -> Non
 async def test_a_bad_file_changes_nothing_and_says_so(ruled: Ruling, capsys: pytest.CaptureFixture[str]) -> None:
     hub = await ruled(RULES)
     hub.file.write_text(RULES + "\n[[rule]]\nname = 'typo'\neffect = 'denny'\n")
-    state = await _until(hub, lambda state: bool(state["problems"]))
+    state = await hub.until(lambda state: bool(state["problems"]))
     assert state["problems"][0].endswith("line 9, rule 2 \"typo\": effect: must be 'allow', 'deny' or 'read-only'")
     assert (await hub.ask("GET", PATH)).rule == "no-pickle"
     assert "hfproxy_policy_file_refused 1.0" in (await hub.ask("GET", "/-/metrics")).body.decode()
     hub.file.unlink()
-    await _until(hub, lambda state: "cannot be read" in state["problems"][0])
+    await hub.until(lambda state: "cannot be read" in state["problems"][0])
     assert (await hub.ask("GET", PATH)).rule == "no-pickle"
     hub.file.write_text(RULES.replace("no-pickle", "no-more"))
-    await _until(hub, lambda state: state["rules"][0]["name"] == "no-more")
+    await hub.until(lambda state: state["rules"][0]["name"] == "no-more")
     assert "hfproxy_policy_file_refused 0.0" in (await hub.ask("GET", "/-/metrics")).body.decode()
 
 

@@ -74,6 +74,27 @@ async def test_a_denied_file_is_refused_on_every_road_and_its_neighbours_are_not
         ("GET", "/alice/demo/blob/refs/heads/main/config.json", {}),
         ("POST", "/api/models/alice/demo/duplicate", {"json": {"repository": "alice/copy"}}),
         ("GET", "/api/models/alice%2Fdemo/unheard-of", {}),
+        ("GET", "/alice/demo/resolve/main//model.pkl", {}),
+        ("GET", "/alice/demo/RESOLVE/main/model.pkl", {}),
+        ("GET", "/alice/demo.GIT/info/refs?service=git-upload-pack", {}),
+        ("GET", "/alice/demo.git/HEAD", {}),
+        ("GET", "/alice/demo.git/objects/info/packs", {}),
+        ("POST", "/alice/demo.git/git-upload-archive", {"data": b"0000"}),
+        ("GET", "/alice/demo/raw/refs%2Fpr%2F1/model.pkl", {}),
+        ("GET", "/alice/demo/resolve/refs%2Fpr%2F1/MODEL.PKL?download=true", {}),
+        ("GET", "/API/resolve-cache/models/alice/demo/" + head + "/model.pkl", {}),
+        ("GET", f"/api/Resolve-Cache/models/alice/demo/{head}/model.pkl", {}),
+        ("GET", "/api/Models/alice/demo/tree/main", {}),
+        ("GET", "/api/what-is-new/alice/demo/model.pkl", {}),
+        ("GET", "/api/models/alice/demo/discussions/1?diff[]=1", {}),
+        ("GET", "/api/models/alice/demo/discussions/1?diff%5B0%5D=1", {}),
+        ("GET", "/alice/demo/discussions/1/files", {}),
+        ("GET", "/alice/demo/edit/main/model.pkl", {}),
+        ("GET", "/alice/demo/viewer/default", {}),
+        ("GET", "/alice/demo/archive/main.zip", {}),
+        ("POST", "/api/models/alice/demo/lfs-files/duplicate", {"json": {"target": {"name": "alice/x"}, "files": []}}),
+        ("POST", "/api/jobs/alice", {"json": {"volumes": [{"type": "model", "source": "alice/demo"}]}}),
+        ("PUT", "/api/spaces/alice/demo/Volumes", {"json": {"volumes": []}}),
     ]
     for method, path, options in denied:
         answer = await hub.ask(method, path, **options)
@@ -163,6 +184,15 @@ async def test_an_allow_list_shuts_out_every_other_repository(ruled: Ruling) -> 
         ("POST", "/api/spaces/acme/demo/restart", {}),
         ("GET", "/api/models/acme%2Fdemo", {}),
         ("GET", "/some/thing/nobody/knows", {}),
+        ("GET", f"/api/resolve-cache/models/demo/{'0' * 40}/config.json", {}),
+        ("GET", "/api/models/gpt2/XET-READ-TOKEN/main", {}),
+        ("POST", "/api/collections/alice/mine-0/items", {"json": {"item": {"type": "model", "id": "acme/demo"}}}),
+        ("POST", "/api/collections", {"json": {"item": {"type": "model", "id": "acme/demo"}}}),
+        ("POST", "/api/models/alice/demo/lfs-files/duplicate", {"json": {"target": {"name": "acme/demo"}}}),
+        ("POST", "/api/models/acme/demo/lfs-files/duplicate", {"json": {"target": {"name": "alice/demo"}}}),
+        ("POST", "/api/models/acme/demo/duplicate", {"json": {"repository": "alice/copy"}}),
+        ("POST", "/api/models/alice/demo/duplicate", {"json": {"repository": "acme/copy"}}),
+        ("PUT", "/api/spaces/alice/demo/volumes", {"json": {"volumes": [{"type": "model", "source": "acme/demo"}]}}),
     ]
     for method, path, options in denied:
         answer = await hub.ask(method, path, **options)

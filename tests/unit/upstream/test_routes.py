@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfproxy.upstream.refs import RepoRef, RepoType
+from hfproxy.upstream.refs import BucketRef, RepoRef, RepoType
 from hfproxy.upstream.routes import Kind, Right, UnsafePath, classify
 
 MODEL = RepoRef(RepoType.MODEL, "acme", "demo")
@@ -49,6 +49,13 @@ GPT2 = RepoRef(RepoType.MODEL, None, "gpt2")
         ("POST", "/datasets/acme/demo.git/git-upload-pack", Kind.GIT_FETCH, DATASET, Right.READ),
         ("POST", "/acme/demo/git-receive-pack", Kind.GIT_PUSH, MODEL, Right.WRITE),
         ("POST", "/acme/demo.git/info/lfs/objects/batch", Kind.LFS_BATCH, MODEL, Right.WRITE),
+        ("GET", "/acme/demo.GIT/info/refs?service=git-upload-pack", Kind.GIT_REFS, MODEL, Right.READ),
+        ("GET", "/api/models/gpt2/Xet-Read-Token/main", Kind.XET_READ_TOKEN, GPT2, Right.READ),
+        ("GET", "/api/models/acme/Metrics", Kind.INFO, RepoRef(RepoType.MODEL, "acme", "Metrics"), Right.READ),
+        ("GET", f"/api/resolve-cache/models/gpt2/{'0' * 40}/x", Kind.RESOLVE_CACHE, GPT2, Right.READ),
+        # Whoever ignores case may take these for the Hub's own.
+        ("GET", "/API/models", Kind.OTHER, None, Right.READ),
+        ("GET", "/Datasets/demo/resolve/main/x", Kind.OTHER, None, Right.READ),
         ("GET", "/api/spaces/hardware", Kind.OTHER, None, Right.READ),
         ("GET", "/api/models?search=x", Kind.OTHER, None, Right.READ),
         ("GET", "/docs/hub/index", Kind.OTHER, None, Right.READ),
@@ -123,13 +130,83 @@ def test_a_call_that_goes_to_another_repository_lacks_its_name_until_the_body_to
 
 
 def test_a_space_that_is_given_volumes_is_known_by_path_and_by_body() -> None:
-    assert classify("PUT", "/api/spaces/acme/demo/volumes").mounts
-    assert not classify("DELETE", "/api/spaces/acme/demo/volumes").mounts
-    assert not classify("PUT", "/api/spaces/acme/volumes/settings").mounts
+    assert classify("PUT", "/api/spaces/acme/demo/volumes").reaches
+    assert not classify("DELETE", "/api/spaces/acme/demo/volumes").reaches
+    assert not classify("PUT", "/api/spaces/acme/volumes/settings").reaches
     with_volumes = b'{"name":"acme/x","repository":"acme/x","volumes":[{"type":"model","source":"bob/x"}]}'
     for target in ("/api/repos/create", "/api/spaces/acme/demo/duplicate"):
-        assert classify("POST", target).naming(with_volumes).mounts
-        assert not classify("POST", target).naming(b'{"name":"acme/x","repository":"acme/x","volumes":[]}').mounts
+        assert classify("POST", target).naming(with_volumes).reaches
+        assert not classify("POST", target).naming(b'{"name":"acme/x","repository":"acme/x","volumes":[]}').reaches
+
+
+POOL = BucketRef("acme", "pool")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "kind", "right"),
+    [
+        ("GET", "/api/buckets/acme/pool/tree/a?recursive=true", Kind.TREE, Right.READ),
+        ("POST", "/api/buckets/acme/pool/paths-info", Kind.PATHS_INFO, Right.READ),
+        ("POST", "/api/buckets/acme/pool/batch", Kind.BUCKET_BATCH, Right.WRITE),
+        ("POST", "/api/buckets/acme/pool/Batch", Kind.BUCKET_BATCH, Right.WRITE),
+        ("GET", "/buckets/acme/pool/resolve/a%2Fb.bin", Kind.RESOLVE, Right.READ),
+        ("DELETE", "/api/buckets/acme/pool", Kind.CREATE, Right.WRITE),
+    ],
+)
+def test_a_path_names_its_bucket(method: str, target: str, kind: Kind, right: Right) -> None:
+    route = classify(method, target)
+    assert (route.kind, route.bucket, route.repos, route.right) == (kind, POOL, (), right)
+
+
+@pytest.mark.parametrize("target", ["/api/buckets/acme", "/api/buckets/acme/a--b/tree", "/buckets/acme/pool/blob/x"])
+def test_what_names_no_bucket_readably_names_none(target: str) -> None:
+    assert classify("GET", target).named == ()
+
+
+def test_a_move_of_a_bucket_names_both() -> None:
+    body = b'{"fromRepo":"acme/pool","toRepo":"bob/pool","type":"bucket"}'
+    assert classify("POST", "/api/repos/move").naming(body).named == (POOL, BucketRef("bob", "pool"))
+
+
+def test_a_batch_says_what_it_copies_from() -> None:
+    copy = b'{"type":"copyFile","path":"a","xetHash":"0","sourceRepoType":"%s","sourceRepoId":"%s"}'
+    batch = classify("POST", "/api/buckets/acme/pool/batch")
+    lines = [b'{"type":"addFile","path":"a","xetHash":"0"}', b'{"type":"deleteFile","path":"a"}', b""]
+    assert not batch.naming(b"\n".join(lines)).sources
+    lines += [copy % (b"model", b"acme/demo"), copy % (b"bucket", b"bob/pool"), copy % (b"model", b"acme/demo")]
+    named = batch.naming(b"\n".join(lines))
+    assert (named.sources, named.reaches) == ((MODEL, BucketRef("bob", "pool")), False)
+    # A line may end where only some say that it does.
+    assert batch.naming(b"\r".join(lines)).sources == named.sources
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type":"copyFile","path":"a"}',
+        b'{"type":"copyFile","path":"a","sourceRepoType":"model","sourceRepoId":"a/b/c"}',
+        b'{"type":"copyFile","path":"a","sourceRepoType":"nonsense","sourceRepoId":"a/b"}',
+        b'{"type":"addFile","path":"a","sourceRepoId":"a/b"}',
+        b'{"type":"linkFile","path":"a","from":"a/b"}',
+        b'[{"type":"deleteFile","path":"a"}]',
+        b"no JSON",
+    ],
+)
+def test_a_batch_that_does_not_say_so_readably_may_copy_from_anywhere(line: bytes) -> None:
+    named = classify("POST", "/api/buckets/acme/pool/batch").naming(b'{"type":"deleteFile","path":"a"}\n' + line)
+    assert named.reaches
+
+
+def test_what_is_put_into_a_collection_is_named() -> None:
+    items = classify("POST", "/api/collections/acme/mine-0/items")
+    assert items.naming(b'{"item":{"type":"model","id":"acme/demo"}}').sources == (MODEL,)
+    assert items.naming(b'{"item":{"type":"paper","id":"2401.00001"}}').sources == ()
+    assert items.naming(b'{"item":{"type":[],"id":{}}}').sources == ()
+
+
+def test_a_job_reads_what_its_path_does_not_name() -> None:
+    assert classify("POST", "/api/jobs/acme").reaches
+    assert not classify("GET", "/api/jobs/acme").reaches
 
 
 @pytest.mark.parametrize("target", ["/api/SETTINGS/webhooks", "/api/models/acme/demo/JWT", "/API/settings/billing"])

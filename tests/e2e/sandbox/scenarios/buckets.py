@@ -1,12 +1,25 @@
-"""A bucket's life with the real client: filled, listed, read, copied within, renamed and deleted."""
+"""A bucket's life with the real client: filled, listed, read, copied within, renamed and deleted.
+
+`limited` as the second argument: with a key for `buckets/alice/*` alone, which lists no buckets.
+"""
 
 import sys
 from pathlib import Path
 
 from huggingface_hub import HfApi, HfFileSystem
-from huggingface_hub.errors import BucketNotFoundError
+from huggingface_hub.errors import BucketNotFoundError, HfHubHTTPError
 
-folder = Path(sys.argv[1])
+folder, limited = Path(sys.argv[1]), "limited" in sys.argv
+
+
+def refused(call, *arguments):
+    try:
+        call(*arguments)
+    except HfHubHTTPError as error:
+        return error.response.status_code == 403
+    return False
+
+
 api = HfApi()
 weights = (folder / "weights.bin").read_bytes()
 bucket = api.create_bucket("pool").bucket_id
@@ -42,7 +55,12 @@ api.update_bucket_settings(bucket, private=True)
 api.move_bucket(bucket, "alice/archive")
 info = api.bucket_info("alice/archive")
 assert info.private and info.total_files == 3
-assert [each.id for each in api.list_buckets()] == ["alice/archive"]
+if limited:
+    assert refused(lambda: list(api.list_buckets()))
+    assert refused(api.bucket_info, "bob/pool") and refused(api.create_bucket, "bob/pool")
+    assert refused(api.model_info, "alice/archive")
+else:
+    assert [each.id for each in api.list_buckets()] == ["alice/archive"]
 api.delete_bucket("alice/archive")
 try:
     api.bucket_info("alice/archive")

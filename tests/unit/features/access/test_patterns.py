@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfproxy.features.access.patterns import BadPattern, check_pattern, covers, matches
-from hfproxy.upstream.refs import RepoRef, RepoType
+from hfproxy.upstream.refs import BucketRef, RepoRef, RepoType
 
 NAMES = st.from_regex(r"[a-zA-Z0-9]([a-zA-Z0-9_]{0,10}[a-zA-Z0-9])?", fullmatch=True)
 TYPES = st.sampled_from(list(RepoType))
@@ -37,6 +37,7 @@ def ref(text: str, repo_type: RepoType = RepoType.MODEL) -> RepoRef:
         ("models/gpt2", RepoType.MODEL, "acme/gpt2", False),
         ("acme/a.b", RepoType.MODEL, "acme/axb", False),
         ("*/*", RepoType.MODEL, "gpt2", False),
+        ("buckets/acme/*", RepoType.MODEL, "acme/demo", False),
     ],
 )
 def test_what_a_pattern_means(pattern: str, repo_type: RepoType, repo_id: str, meant: bool) -> None:
@@ -44,8 +45,38 @@ def test_what_a_pattern_means(pattern: str, repo_type: RepoType, repo_id: str, m
 
 
 @pytest.mark.parametrize(
+    ("pattern", "bucket", "meant"),
+    [
+        ("buckets/acme/*", "Acme/pool", True),
+        ("BUCKETS/acme/pool", "acme/pool", True),
+        ("buckets/acme/*", "bob/pool", False),
+        ("buckets/*/*", "bob/pool", True),
+        ("acme/*", "acme/pool", True),
+        ("datasets/acme/*", "acme/pool", False),
+        ("models/acme/pool", "acme/pool", False),
+    ],
+)
+def test_which_buckets_a_pattern_means(pattern: str, bucket: str, meant: bool) -> None:
+    assert matches(check_pattern(pattern), BucketRef.parse(bucket)) is meant
+
+
+@pytest.mark.parametrize(
     "pattern",
-    ["", "acme", "*", "datasets/*", "acme/", "/acme", "a/b/c", "datasets/a/b/c", "acme/[a]", "acme/a b", "acme/**?"],
+    [
+        "buckets/pool",
+        "buckets/acme/a/b",
+        "",
+        "acme",
+        "*",
+        "datasets/*",
+        "acme/",
+        "/acme",
+        "a/b/c",
+        "datasets/a/b/c",
+        "acme/[a]",
+        "acme/a b",
+        "acme/**?",
+    ],
 )
 def test_what_is_no_pattern_is_told(pattern: str) -> None:
     with pytest.raises(BadPattern, match="write"):
