@@ -119,7 +119,7 @@ async def keep_a_database(app: web.Application) -> AsyncIterator[None]:
     """Opens the database and brings its tables up to date."""
     storage = app[SETTINGS].storage
     url = storage.database.get_secret_value() if storage.database is not None else None
-    async with open_database(storage.root, url) as database:
+    async with open_database(storage.root, url, patience_s=storage.database_timeout.total_seconds()) as database:
         app[DATABASE] = database
         app[NOTICES] = Notices(database)
         await app[NOTICES].begin()

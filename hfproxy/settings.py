@@ -229,6 +229,11 @@ class StorageSettings(Group):
         None,
         description="A PostgreSQL URL (postgresql://user:password@host/name); unset: SQLite, a file in the folder",
     )
+    database_timeout: Duration = Field(
+        timedelta(seconds=15),
+        gt=timedelta(0),
+        description="Longest wait for PostgreSQL; then it is left alone for 3 s at a time",
+    )
     max_size: ByteSize | None = Field(
         None, description="Most that kept files may take together; unset: as much as FREE_FLOOR leaves"
     )
@@ -251,6 +256,12 @@ class StorageSettings(Group):
     s3_secret_key: SecretStr | None = Field(None, description="Secret key that belongs to it")
     s3_ca: PemPath | None = Field(
         None, description="A file of certificates (PEM) to trust beside the system's for that server"
+    )
+    s3_timeout: Duration = Field(
+        timedelta(seconds=10),
+        gt=timedelta(0),
+        description="Longest wait for an object of a bucket, three times as long for one that is put there; then it is "
+        "left alone for 3 s at a time",
     )
     s3_block_size: ByteSize = Field(
         ByteSize(4 * 1024**2), ge=64 * 1024, description="Size of the objects that files are kept in"

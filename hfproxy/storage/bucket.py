@@ -14,8 +14,9 @@ T = TypeVar("T")
 
 # A bucket that did not answer is not asked for so long, so that not every caller waits for it.
 _AWAY_FOR_S = 3.0
-_READ_TIMEOUT_S = 10.0
-_WRITE_TIMEOUT_S = 30.0
+_TIMEOUT_S = 10.0
+# A block that is put in its place again costs more than one that is fetched again.
+_LONGER_TO_WRITE = 3
 
 
 class ObjectGone(BlobStoreBroken):
@@ -25,8 +26,10 @@ class ObjectGone(BlobStoreBroken):
 class Bucket:
     """Puts, gets and deletes. Every call raises BlobStoreBroken where the server does not do it."""
 
-    def __init__(self, store: "ObjectStore", *, read_timeout_s: float = _READ_TIMEOUT_S) -> None:
-        self._store, self._read_timeout_s = store, read_timeout_s
+    def __init__(self, store: "ObjectStore", *, timeout_s: float = _TIMEOUT_S) -> None:
+        """timeout_s: how long an object that is read may take; one that is written has three times as long."""
+        self._store = store
+        self._read_timeout_s, self._write_timeout_s = timeout_s, timeout_s * _LONGER_TO_WRITE
         self._away_until = 0.0
         self._why = ""
 
@@ -34,7 +37,7 @@ class Bucket:
         """Keeps an object under a name that nobody else uses."""
         import obstore
 
-        await self._told(obstore.put_async(self._store, name, content, use_multipart=False), _WRITE_TIMEOUT_S)
+        await self._told(obstore.put_async(self._store, name, content, use_multipart=False), self._write_timeout_s)
 
     async def get(self, name: str) -> bytes:
         """An object. Raises ObjectGone."""
@@ -51,7 +54,7 @@ class Bucket:
 
         for name in names:
             # One by one: not every server knows the call for many (Swift wants Content-MD5 with it).
-            await self._told(obstore.delete_async(self._store, name), _WRITE_TIMEOUT_S)
+            await self._told(obstore.delete_async(self._store, name), self._write_timeout_s)
 
     async def list(self) -> AsyncIterator[list[tuple[str, float]]]:
         """Every object and when it was written, page by page."""

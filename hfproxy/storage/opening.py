@@ -28,10 +28,13 @@ class DatabaseUnusable(CannotStart):
 
 
 @asynccontextmanager
-async def open_database(root: Path, url: str | None = None) -> AsyncIterator[Database]:
+async def open_database(
+    root: Path, url: str | None = None, *, patience_s: float = PATIENCE_S
+) -> AsyncIterator[Database]:
     """The database in the folder `root`, or the one behind `url`, with all tables there. Raises DatabaseUnusable.
 
-    Any number of processes may open it at once: one migrates, the others wait for it.
+    patience_s: how long a server may take for a transaction once the tables are there. Any number of processes may
+    open it at once: one migrates, the others wait for it.
     """
     if url is None:
         await asyncio.to_thread(_prepare_file, root)
@@ -47,7 +50,7 @@ async def open_database(root: Path, url: str | None = None) -> AsyncIterator[Dat
         except StorageUnavailable as error:
             shown = location.render_as_string(hide_password=True)
             raise DatabaseUnusable(f"{error.detail} ({shown})") from error
-        database.patience_s = PATIENCE_S
+        database.patience_s = patience_s
         yield database
     finally:
         await database.close()

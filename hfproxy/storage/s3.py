@@ -48,7 +48,7 @@ def open_bucket(storage: "StorageSettings", environ: Mapping[str, str] = os.envi
         )
     except Exception as error:  # an edge: whatever the library says of the settings
         raise CannotStart(f"the bucket {storage.blobs} cannot be used: {error}") from None
-    return Bucket(store)
+    return Bucket(store, timeout_s=storage.s3_timeout.total_seconds())
 
 
 def _plain(storage: "StorageSettings", environ: Mapping[str, str]) -> bool:

@@ -62,7 +62,7 @@ class PostgresServer:
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._programs / program), *arguments]
-        subprocess.run(command, user=self._user, cwd=self._home, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, user=self._user, cwd=self._home, check=True, capture_output=True, timeout=180)
 
 
 def children(pid: int) -> list[int]:

@@ -23,26 +23,34 @@ from tests.support.serving import Serving
 
 MIB = 1024**2
 CONFIG = b'{"version": 1}'
-LONG = pytest.mark.skipif(not EVERYTHING, reason="a minute of waiting, with HFPROXY_TESTS_STORES=all")
+LONG = pytest.mark.skipif(not EVERYTHING, reason="minutes of waiting, with HFPROXY_TESTS_STORES=all")
+# What hangs is waited for as long as gateways wait unless they are told otherwise, or shorter, so that the test is.
+HOW = ["stopped", "silent", pytest.param("silent as long as by default", marks=LONG)]
 COMMIT = "api/models/acme/demo/commit/main"
 
 
+def waiting(how: str, setting: str) -> dict[str, str]:
+    return {f"HFPROXY_STORAGE__{setting}": "2s"} if how == "silent" else {}
+
+
 @asynccontextmanager
-async def two_on_a_database(hub: FileHub, folder: Path) -> AsyncIterator[tuple[PostgresServer, Serving, Serving]]:
+async def two_on_a_database(
+    hub: FileHub, folder: Path, more: dict[str, str]
+) -> AsyncIterator[tuple[PostgresServer, Serving, Serving]]:
     """Two gateways on a database that is this test's alone."""
     with running_postgres(postgres_programs()) as database, running_rclone() as bucket:
-        variables = {"HFPROXY_STORAGE__DATABASE": database.url, **bucket_variables(bucket)}
+        variables = {"HFPROXY_STORAGE__DATABASE": database.url, **bucket_variables(bucket), **more}
         async with Shared(hub, folder, variables, own_folders=True).two() as (a, b):
             yield database, a, b
 
 
-@pytest.mark.parametrize("how", ["stopped", pytest.param("silent", marks=LONG)])
+@pytest.mark.parametrize("how", HOW)
 async def test_without_the_database(hub: FileHub, tmp_path: Path, how: str) -> None:
     files = {name: os.urandom(3 * MIB + 99) for name in ("kept.bin", "begun.bin", "cold.bin", "later.bin")}
     for name, content in files.items():
         hub.add(name, content)
     hub.add("config.json", CONFIG, lfs=False)
-    async with two_on_a_database(hub, tmp_path) as (database, a, b):
+    async with two_on_a_database(hub, tmp_path, waiting(how, "DATABASE_TIMEOUT")) as (database, a, b):
         for node in (a, b):
             await same(node, "kept.bin", files["kept.bin"])
             await same(node, "config.json", CONFIG)
@@ -73,7 +81,7 @@ async def test_without_the_database(hub: FileHub, tmp_path: Path, how: str) -> N
         assert "Traceback" not in a.printed() + b.printed()
 
 
-@pytest.mark.parametrize("how", ["stopped", pytest.param("silent", marks=LONG)])
+@pytest.mark.parametrize("how", HOW)
 async def test_without_the_bucket(
     hub: FileHub, tmp_path: Path, rclone_server: S3Server, postgres_server: str, how: str
 ) -> None:
@@ -86,20 +94,18 @@ async def test_without_the_bucket(
         cut_line(urlsplit(rclone_server.url).port or 0) as line,
     ):
         bucket = bucket_variables(rclone_server) | {"HFPROXY_STORAGE__S3_ENDPOINT": f"http://127.0.0.1:{line.port}"}
-        shared = Shared(hub, tmp_path, {"HFPROXY_STORAGE__DATABASE": url, **bucket}, own_folders=True)
-        await without_the_bucket(shared, files, rclone_server, line, how)
+        variables = {"HFPROXY_STORAGE__DATABASE": url, **bucket, **waiting(how, "S3_TIMEOUT")}
+        await without_the_bucket(Shared(hub, tmp_path, variables, own_folders=True), files, line, how)
 
 
-async def without_the_bucket(
-    shared: Shared, files: dict[str, bytes], server: S3Server, line: CutLine, how: str
-) -> None:
+async def without_the_bucket(shared: Shared, files: dict[str, bytes], line: CutLine, how: str) -> None:
     async with shared.two() as (a, b):
         await same(a, "kept.bin", files["kept.bin"])
         await same(a, "config.json", CONFIG)
         if how == "stopped":
             await line.cut()
         else:
-            server.pause()
+            line.fall_silent()
         for node in (a, b):
             await same(node, "config.json", CONFIG)
             await same(node, "kept.bin", files["kept.bin"])
@@ -108,7 +114,7 @@ async def without_the_bucket(
         if how == "stopped":
             await line.mend()
         else:
-            server.go_on()
+            line.speak()
         await kept_again(shared.hub, a, b, "later.bin", files["later.bin"])
         assert "Traceback" not in a.printed() + b.printed()
 
@@ -119,7 +125,7 @@ async def same(node: Serving, path: str, content: bytes) -> None:
 
 async def kept_again(hub: FileHub, a: Serving, b: Serving, path: str, content: bytes) -> None:
     """Returns once both give a file that the Hub is not asked for any more."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(300):
         while True:
             await same(a, path, content)
             sent = hub.sent_bytes
@@ -138,6 +144,6 @@ async def asked(node: Serving, method: str, path: str) -> tuple[int, aiohttp.typ
 
 
 async def until_it_says(status: int, node: Serving, method: str, path: str) -> None:
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(300):
         while (await asked(node, method, path))[0] != status:  # noqa: ASYNC110 - another process tells nobody
             await asyncio.sleep(0.05)

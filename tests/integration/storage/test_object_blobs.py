@@ -42,9 +42,7 @@ def opener(server: S3Server, folder: Path, url: str | None, bucket: str | None =
     async def opened(**options: Any) -> AsyncIterator[ObjectBlobs]:
         async with (
             open_database(folder, url) as database,
-            object_blobs(
-                Bucket(server.store(name), read_timeout_s=2), database, block_size_bytes=GRAIN, **options
-            ) as store,
+            object_blobs(Bucket(server.store(name), timeout_s=2), database, block_size_bytes=GRAIN, **options) as store,
         ):
             yield store
 
