@@ -162,10 +162,7 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         rendered: str | None = getattr(record, repeated_lines.RENDERED, None)
-        if rendered is None:
-            repeated_lines.flush()
-            return super().format(record)
-        return rendered
+        return super().format(record) if rendered is None else rendered
 
 
 def _without_control_characters(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -10,6 +10,7 @@ import json
 import logging
 import re
 import secrets
+import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -24,23 +25,28 @@ from hfproxy.redaction import redact, redact_value
 
 RENDERED: Final = "rendered"
 """The attribute of a log record that holds its finished line."""
-# Of these alone no secret is made that `redact` knows by its looks.
-_MOST_WAITING = 64
+_MOST_WAITING = 128
+_LATEST_S = 0.02
 _ROOT = logging.getLogger()
+# Of these alone no secret is made that `redact` knows by its looks.
 _PLAIN = re.compile(r"[0-9a-fA-F-]*")
 
 
 class _Outlet:
     """Where finished lines go. handlers: those of the root logger, as they were set up, all of which write JSON.
 
-    Lines of one turn of the event loop are written together, at its end: a crash loses no more than those whose
-    answers were being written.
+    Lines are written together: after `_LATEST_S`, or when there are `_MOST_WAITING`, and before any other line and at
+    the end of the process. What `kill -9` may cost is said in docs/logging.md.
     """
 
     def __init__(self, handlers: Sequence[logging.Handler], secrets: Sequence[str]) -> None:
         self.handlers, self.secrets = list(handlers), secrets
         self._plain_secrets = [secret for secret in secrets if _PLAIN.fullmatch(secret)]
         self._waiting: deque[str] = deque()
+        # What is wrong with the log is told in the log, by who writes.
+        self._flushing = threading.RLock()
+        # The loop that was asked to write what waits.
+        self._asked: asyncio.AbstractEventLoop | None = None
 
     def open(self) -> bool:
         """Whether whoever listens to the log now is whom it was set up for."""
@@ -48,35 +54,43 @@ class _Outlet:
 
     def quoted(self, text: str) -> str:
         """A text without secrets as a JSON string."""
-        if not _PLAIN.fullmatch(text) or (self._plain_secrets and any(map(text.__contains__, self._plain_secrets))):
-            text = redact(text, also=self.secrets)
-        return encode_basestring_ascii(text)
+        if _PLAIN.fullmatch(text) and not (self._plain_secrets and any(map(text.__contains__, self._plain_secrets))):
+            return f'"{text}"'
+        return encode_basestring_ascii(redact(text, also=self.secrets))
 
     def write(self, line: str) -> None:
         """Writes it soon; at once outside an event loop."""
         self._waiting.append(line)
-        if len(self._waiting) == 1:
-            try:
-                asyncio.get_running_loop().call_soon(self.flush)
-            except RuntimeError:
-                self.flush()
-        elif len(self._waiting) >= _MOST_WAITING:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
             self.flush()
+            return
+        if len(self._waiting) >= _MOST_WAITING:
+            self.flush()
+        elif self._asked is not loop:
+            self._asked = loop
+            loop.call_later(_LATEST_S, self._flush_as_asked)
+
+    def _flush_as_asked(self) -> None:
+        self._asked = None
+        self.flush()
 
     def flush(self) -> None:
         """Writes what waits."""
-        lines = []
-        with suppress(IndexError):
-            while True:
-                lines.append(self._waiting.popleft())
-        if not lines:
-            return
-        for handler in self.handlers:
-            if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
-                _write_to_stream(handler, "\n".join(lines))
-            else:
-                for line in lines:
-                    handler.handle(_record_of(line))
+        with self._flushing:
+            lines = []
+            with suppress(IndexError):
+                while True:
+                    lines.append(self._waiting.popleft())
+            if not lines:
+                return
+            for handler in self.handlers:
+                if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
+                    _write_to_stream(handler, "\n".join(lines))
+                else:
+                    for line in lines:
+                        handler.handle(_record_of(line))
 
 
 def _write_to_stream(handler: "logging.StreamHandler[TextIO]", text: str) -> None:
@@ -91,6 +105,13 @@ def _write_to_stream(handler: "logging.StreamHandler[TextIO]", text: str) -> Non
         handler.release()
 
 
+def _flush_before(record: logging.LogRecord) -> bool:
+    """A handler's filter: what waits is older than any other line. The formatter would have the handler's lock."""
+    if not hasattr(record, RENDERED):
+        flush()
+    return True
+
+
 def _record_of(line: str) -> logging.LogRecord:
     return logging.makeLogRecord({RENDERED: line, "levelno": logging.INFO})
 
@@ -102,6 +123,8 @@ def write_to(handlers: Sequence[logging.Handler] | None, hidden: Sequence[str]) 
     """Tells where the process's log goes; None where it is not JSON, and lines are written the long way."""
     global _outlet
     flush()
+    for handler in handlers or ():
+        handler.addFilter(_flush_before)
     _outlet = None if handlers is None else _Outlet(list(handlers), hidden)
 
 
@@ -119,7 +142,8 @@ class RepeatedLine:
 
     def __init__(self, logger: str, event: str, fields: Mapping[str, object], changing: Sequence[str]) -> None:
         self._logger, self._event, self._fields, self._changing = logger, event, fields, changing
-        self._template = ""
+        # The line's text, with a hole between each two pieces: for the time, and for each value that changes.
+        self._pieces: list[str] = []
         self._rendered_for: _Outlet | None = None
 
     def write(self, *values: str | float) -> None:
@@ -131,12 +155,14 @@ class RepeatedLine:
         if not _ROOT.isEnabledFor(logging.INFO):
             return
         if self._rendered_for is not outlet:
-            self._template, self._rendered_for = self._rendered(outlet), outlet
-        told = [outlet.quoted(value) if isinstance(value, str) else value for value in values]
-        outlet.write(self._template % (_timestamp(), *told))
+            self._pieces, self._rendered_for = self._rendered(outlet), outlet
+        line = [""] * (2 * len(values) + 3)
+        line[::2] = self._pieces
+        line[1] = _timestamp()
+        line[3::2] = [outlet.quoted(value) if isinstance(value, str) else str(value) for value in values]
+        outlet.write("".join(line))
 
-    def _rendered(self, outlet: _Outlet) -> str:
-        """The line as a template: a `%s` stands for the time and for each value that changes."""
+    def _rendered(self, outlet: _Outlet) -> list[str]:
         mark = secrets.token_hex(16)
         event = {"timestamp": mark, "level": "info", "event": self._event, **self._fields, "logger": self._logger}
         line = json.dumps(
@@ -145,7 +171,7 @@ class RepeatedLine:
                 for key, value in event.items()
             }
         )
-        return line.replace("%", "%%").replace(f'"{mark}"', "%s")
+        return line.split(f'"{mark}"')
 
 
 _second: tuple[int, str] = (0, "")

@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 from pydantic import SecretStr
 
+from hfproxy import repeated_lines
 from hfproxy.app import create_app
 from hfproxy.downstream.at_once import QUICK_LANE
 from hfproxy.downstream.base_url import in_origin_form, under_prefix
@@ -191,6 +192,7 @@ async def stop_signal(*, on_second: Callable[[], None] = lambda: None) -> None:
     def told(signum: int) -> None:
         if stop.is_set():
             on_second()
+            repeated_lines.flush()
             # Not by the signal's default action: process 1 of a container does not have any.
             os._exit(128 + signum)
         stop.set()

@@ -30,6 +30,7 @@ class UnhurriedStream:
 
     def __init__(self, fd: int) -> None:
         self._fd = _not_blocking(fd)
+        self._piece_bytes = MOST_WAITING_BYTES if stat.S_ISREG(os.fstat(fd).st_mode) else _PIECE_BYTES
         self._room = select.poll()
         self._room.register(self._fd, select.POLLOUT)
         self._lock = threading.Lock()
@@ -56,7 +57,7 @@ class UnhurriedStream:
         """What is left of it."""
         while content and self._room.poll(0):
             # Whole lines where they are short enough, so that those of several processes do not mix.
-            end = content.rfind(b"\n", 0, _PIECE_BYTES) + 1 or _PIECE_BYTES
+            end = content.rfind(b"\n", 0, self._piece_bytes) + 1 or self._piece_bytes
             try:
                 written = os.write(self._fd, content[:end])
             except BlockingIOError:  # another process took the room

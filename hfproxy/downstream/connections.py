@@ -17,7 +17,7 @@ from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.typedefs import Handler
 from aiohttp.web_protocol import RequestHandler
 
-from hfproxy.downstream.at_once import QuickLane
+from hfproxy.downstream.at_once import Client, QuickLane
 from hfproxy.downstream.endpoint import operation_of
 from hfproxy.downstream.problems import render
 from hfproxy.errors import BadRequest, HeadTooLarge, Overloaded, ProxyError
@@ -74,11 +74,12 @@ class _Connections(web.Server):
 
 
 class _Connection(RequestHandler):
-    __slots__ = ("_metrics", "_patience", "_quick", "surplus")
+    __slots__ = ("_client", "_metrics", "_patience", "_quick", "surplus")
 
     def __init__(self, server: web.Server, metrics: Metrics, quick: QuickLane | None, **options: Any) -> None:
         super().__init__(server, **options)
         self._metrics, self._quick = metrics, quick
+        self._client: Client | None = None
         self.surplus = False
         """Whether it is one too many: it is told so when it asks, and not waited for."""
         self._patience: asyncio.TimerHandle | None = None
@@ -123,13 +124,11 @@ class _Connection(RequestHandler):
         ):
             return False
         assert self._quick is not None
-        peer = self.peername
-        answered = self._quick.answer(
-            message,
-            remote=peer[0] if isinstance(peer, (tuple, list)) else peer,
-            secure=self.ssl_context is not None,
-        )
-        if answered is None:
+        if self._client is None:
+            peer = self.peername
+            remote = peer[0] if isinstance(peer, (tuple, list)) else peer
+            self._client = Client(remote, self.ssl_context is not None)
+        if (answered := self._quick.answer(message, self._client)) is None:
             return False
         pieces = answered.pieces()
         transport.writelines(pieces)

@@ -7,7 +7,7 @@ set is read (`server.forwarded_header`); a client could fill in the other, and m
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, Literal, Protocol
@@ -41,6 +41,14 @@ class Origin:
     host: str
     prefix: str
     proxied: bool
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Each request of a connection is looked up by the same origin, and an address's hash is costly.
+        object.__setattr__(self, "_hash", hash((self.address, self.scheme, self.host, self.prefix, self.proxied)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @property
     def base_url(self) -> str:

@@ -10,6 +10,7 @@ from uuid import uuid4
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from multidict import istr
 
 from hfproxy.downstream.access import CALLER
 from hfproxy.downstream.endpoint import operation_of
@@ -33,12 +34,13 @@ CHANGING: Final = ("duration_s", "bytes_sent", "request_id")
 """The fields of a request's line that the next one of the same call does not share."""
 _MOST_LINES = 1024
 _LONGEST_PATH = 512
+_IDS = istr(REQUEST_ID), istr(TRACE_ID)
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 def id_of(headers: Mapping[str, str]) -> str:
     """The id the caller brought (`X-Request-Id`, or the trace id of `huggingface_hub`), else a new one."""
-    for name in (REQUEST_ID, TRACE_ID):
+    for name in _IDS:
         if (given := headers.get(name)) and _ID.fullmatch(given):
             return given
     return str(uuid4())
@@ -128,7 +130,7 @@ def _tell(
 
 def _write(fields: dict[str, object], duration_s: float, bytes_sent: int, request_id: str) -> None:
     """Writes the line; the same call again costs a sixth of the first."""
-    bound = {name: value for name, value in structlog.contextvars.get_contextvars().items() if name != "request_id"}
+    bound = bound_fields()
     # No two lines of traces are the same; and what is no plain value could change once it is rendered.
     plain = all(value is None or isinstance(value, str | int | float) for value in fields.values())
     if len(str(fields["path"])) > _LONGEST_PATH or not plain or "trace_id" in bound:
@@ -160,6 +162,11 @@ def finished_fields(
         "outcome": "ClientGone" if status == CLIENT_GONE else "ok",
         **facts.facts,
     }
+
+
+def bound_fields() -> dict[str, object]:
+    """What every line of this process says, such as a worker's number."""
+    return {name: value for name, value in structlog.contextvars.get_contextvars().items() if name != "request_id"}
 
 
 def rounded(duration_s: float) -> float:

@@ -65,7 +65,7 @@ def check_name(text: str, *, what: str = "name") -> str:
 
 def is_commit_hash(revision: str) -> bool:
     """Whether a revision is a commit hash, and so never means anything else tomorrow."""
-    return _COMMIT_HASH.fullmatch(revision) is not None
+    return len(revision) == 40 and _COMMIT_HASH.fullmatch(revision) is not None
 
 
 @dataclass(frozen=True, slots=True)

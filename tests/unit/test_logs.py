@@ -4,6 +4,8 @@ import asyncio
 import json
 import logging
 import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,6 +119,13 @@ def test_a_log_file_without_room_is_told_of_in_one_line(capfd: pytest.CaptureFix
     assert (problem["event"], problem["reason"]) == ("log.unwritten", "No space left on device")
 
 
+def test_repeated_lines_that_find_no_room_are_told_of_too(capfd: pytest.CaptureFixture[str]) -> None:
+    set_up_logging(LoggingSettings(format="json", file=Path("/dev/full")))
+    RepeatedLine("ours", "thing.happened", {"id": ""}, ("id",)).write("x")
+    told = [json.loads(line)["event"] for line in capfd.readouterr().err.splitlines()]
+    assert told == ["thing.happened", "log.unwritten"]
+
+
 def test_a_log_file_that_cannot_be_rotated_is_written_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "hfproxy.log"
     set_up_logging(LoggingSettings.model_validate({"file": file, "file_max_size": 500, "file_backups": 1}))
@@ -158,6 +167,51 @@ def test_a_repeated_line_is_written_as_any_other(capsys: pytest.CaptureFixture[s
                 assert [one.partition("Z")[2] for one in written[0][::2]] == [
                     one.partition("Z")[2] for one in written[0][1::2]
                 ]
+
+
+def test_repeated_lines_are_written_together_soon(capsys: pytest.CaptureFixture[str]) -> None:
+    line = RepeatedLine("ours", "thing.happened", {"id": ""}, ("id",))
+    seen: list[int] = []
+
+    def written() -> int:
+        seen.append(capsys.readouterr().err.count("\n"))
+        return sum(seen)
+
+    async def write() -> None:
+        line.write("a")
+        line.write("b")
+        assert written() == 0
+        async with asyncio.timeout(20):
+            while True:
+                await asyncio.sleep(0.001)
+                if written():
+                    break
+        assert 2 in seen
+        for _ in range(1000):
+            line.write("c")
+        assert written() >= 800, "they are not gathered without end"
+
+    set_up_logging(LoggingSettings(format="json"))
+    asyncio.run(write())
+    RepeatedLine("ours", "thing.happened", {"id": ""}, ("id",)).write("no loop, no waiting")
+    assert written() == 1003
+
+
+def test_lines_that_wait_are_written_at_the_end_of_the_process() -> None:
+    program = """
+import asyncio
+from hfproxy.logs import set_up_logging
+from hfproxy.repeated_lines import RepeatedLine
+from hfproxy.settings import LoggingSettings
+
+async def write():
+    RepeatedLine("ours", "last.words", {"id": ""}, ("id",)).write("x")
+
+set_up_logging(LoggingSettings(format="json"))
+asyncio.run(write())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(done.stderr)["event"] == "last.words"
 
 
 def test_a_repeated_line_stays_before_what_is_said_after_it(capsys: pytest.CaptureFixture[str]) -> None:

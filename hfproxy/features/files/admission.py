@@ -4,7 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
-from hfproxy.downstream.access import Caller, Role
+from hfproxy.downstream.access import Caller, Role, require
 from hfproxy.features.access.decisions import require_repos
 from hfproxy.features.access.real_names import RealNames
 from hfproxy.features.policy.limits import Limits
@@ -37,9 +37,9 @@ class Admission:
 
         Raises CallerUnknown, CallerNotAllowed. What `admit` comes to ask, this must know or say no.
         """
-        require_repos(caller, Role.READER, ref.repo)
         if caller.repos is not None:
             return False  # where a name leads is asked of the Hub
+        require(caller, Role.READER)
         if self._limits.of(caller) is not None:
             return False  # what they take is counted, and may have to wait
         if self._policy.rules is None:

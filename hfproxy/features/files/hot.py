@@ -15,7 +15,7 @@ from aiohttp.http import SERVER_SOFTWARE
 from hfproxy.downstream.at_once import Ready
 from hfproxy.downstream.credentials import SentSecret
 from hfproxy.downstream.forwarded import Origin
-from hfproxy.downstream.middleware import CHANGING, LOGGER, finished_fields
+from hfproxy.downstream.middleware import CHANGING, LOGGER, bound_fields, finished_fields
 from hfproxy.facts import RequestFacts
 from hfproxy.features.access.callers import Callers
 from hfproxy.features.files.admission import Admission
@@ -33,10 +33,11 @@ _LONGEST_TARGET = 1024
 _MOST_LINES = 4096
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Hot:
     """One address that was answered. head: the same for GET and HEAD. key: of the bytes, where they may be ready."""
 
+    target: str
     ref: FileRef
     repo: str
     entry: FileEntry
@@ -51,6 +52,7 @@ class HotFiles:
     def __init__(self, *, callers: Callers, admission: Admission, service: FileService, metrics: Metrics) -> None:
         self._callers, self._admission, self._service, self._metrics = callers, admission, service, metrics
         self._known: OrderedDict[str, _Hot] = OrderedDict()
+        self._told = lru_cache(maxsize=_MOST_LINES)(self._tell)
 
     def learn(self, target: str, ref: FileRef, repo: str, found: Found, told: Mapping[str, str], *, route: str) -> None:
         """Keeps how a file is answered whole, with 200. target: path and query as asked. told: its headers.
@@ -67,11 +69,11 @@ class HotFiles:
             return
         key = BlobKey.from_etag(found.entry.etag) if self._service.is_small(found) else None
         head = f"HTTP/1.1 200 OK\r\n{lines}".encode()
-        self._known[target] = _Hot(ref, repo, found.entry, key, head, route)
+        self._known[target] = _Hot(target, ref, repo, found.entry, key, head, route)
         if len(self._known) > _MOST_TARGETS:
             self._known.popitem(last=False)
 
-    def ready(self, method: str, target: str, sent: SentSecret | None, origin: Origin) -> Ready | None:
+    def ready(self, method: str, target: str, sent: SentSecret | None, origin: Origin) -> tuple[Ready, bytes] | None:
         """The answer, if nothing has to be asked for it. Raises CallerUnknown, CallerNotAllowed."""
         hot = self._known.get(target)
         if hot is None or (identified := self._callers.known(sent, origin)) is None:
@@ -85,16 +87,13 @@ class HotFiles:
         if method == "GET" and (hot.key is None or (body := self._service.in_memory(hot.key)) is None):
             return None
         assert body is not None
-        commit_hash = hot.entry.commit_hash
-        line = _line(method, target, hot.route, hot.repo, commit_hash, caller.name, caller.address)
-        return Ready(hot.head, body, line, self._metrics.of_route(method, hot.route, 200))
+        return self._told(hot, method, caller.name, caller.address), body
 
-
-@lru_cache(maxsize=_MOST_LINES)
-def _line(
-    method: str, path: str, route: str, repo: str, commit_hash: str, caller: str, address: str | None
-) -> RepeatedLine:
-    """The line of such a request, its fields as on the long way."""
-    facts = RequestFacts("", {"address": address, "repo": repo, "commit_hash": commit_hash})
-    fields = finished_fields(method=method, path=path, route=route, status=200, caller=caller, facts=facts)
-    return RepeatedLine(LOGGER, "request.finished", {**fields, "request_id": ""}, CHANGING)
+    def _tell(self, hot: _Hot, method: str, caller: str, address: str | None) -> Ready:
+        """What is told of such a request, the line's fields as on the long way."""
+        facts = RequestFacts("", {"address": address, "repo": hot.repo, "commit_hash": hot.entry.commit_hash})
+        fields = finished_fields(
+            method=method, path=hot.target, route=hot.route, status=200, caller=caller, facts=facts
+        )
+        line = RepeatedLine(LOGGER, "request.finished", {**fields, **bound_fields(), "request_id": ""}, CHANGING)
+        return Ready(hot.head, line, self._metrics.of_route(method, hot.route, 200))

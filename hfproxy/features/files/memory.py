@@ -10,19 +10,20 @@ class BodyMemory:
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
-        self._bodies: OrderedDict[BlobKey, bytes] = OrderedDict()
+        # By digest: those of the two algorithms differ in length, and an enum's hash costs more than the lookup.
+        self._bodies: OrderedDict[str, bytes] = OrderedDict()
         self._used = 0
 
     def get(self, key: BlobKey) -> bytes | None:
-        body = self._bodies.get(key)
+        body = self._bodies.get(key.digest)
         if body is not None:
-            self._bodies.move_to_end(key)
+            self._bodies.move_to_end(key.digest)
         return body
 
     def put(self, key: BlobKey, body: bytes) -> None:
-        if key in self._bodies or len(body) > self._limit // 8:
+        if key.digest in self._bodies or len(body) > self._limit // 8:
             return
-        self._bodies[key] = body
+        self._bodies[key.digest] = body
         self._used += len(body)
         while self._used > self._limit:
             _, dropped = self._bodies.popitem(last=False)

@@ -54,8 +54,8 @@ class Rights:
 
     def allows(self, repo: str, commit_hash: str, path: str, credential: Credential) -> bool:
         """Whether the Hub said yes lately, to this credential or to everybody."""
-        return self._young(repo, commit_hash, path, EVERYBODY, self._ttl_s) or self._young(
-            repo, commit_hash, path, audience(credential), self._ttl_s
+        return self._young(repo, commit_hash, path, audience(credential), self._ttl_s) or self._young(
+            repo, commit_hash, path, EVERYBODY, self._ttl_s
         )
 
     def allowed_before(self, repo: str, commit_hash: str, path: str, credential: Credential) -> bool:

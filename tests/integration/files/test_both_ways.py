@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from hfproxy.downstream.access import Role
@@ -170,6 +171,31 @@ async def test_callers_of_every_kind(hub: FileHub, tmp_path: Path, compare: Comp
             ["X-Forwarded-For: 203.0.113.9", "X-Forwarded-Proto: https"],
         ):
             await compare(gateway, "GET", path, *headers)
+
+
+async def test_what_every_line_of_a_process_says(
+    hub: FileHub, tmp_path: Path, compare: Compare, log_file: Path
+) -> None:
+    with structlog.contextvars.bound_contextvars(worker=3):
+        async with serving(hub, tmp_path / "data") as gateway:
+            await compare(gateway, "GET", "/acme/demo/resolve/main/config.json")
+    lines = [json.loads(line) for line in log_file.read_text().splitlines()]
+    assert {line["worker"] for line in lines if line["event"] == "request.finished"} == {3}
+
+
+async def test_a_connection_on_which_several_ask(hub: FileHub, tmp_path: Path, lanes: list[bool]) -> None:
+    path = "/acme/demo/resolve/main/config.json"
+    key = await make_key(tmp_path / "data", role=Role.READER)
+    async with (
+        serving(hub, tmp_path / "data", SERVER__TRUSTED_PROXIES='["127.0.0.1/32", "::1/128"]') as gateway,
+        connection_to(gateway.url) as connection,
+    ):
+        known, none = request("GET", path, f"X-API-Key: {key}"), request("GET", path, "X-Request-Id: not-a-key")
+        other = request("GET", path, "X-Request-Id: 1", f"X-API-Key: {key}")
+        await ask_at_once(connection, known, lanes)
+        for raw, status in ((none, 401), (known, 200), (other, 200), (none, 401), (other, 200)):
+            assert (await ask(connection, raw)).status == status
+            assert lanes[-1] == (status == 200)
 
 
 async def test_behind_a_trusted_proxy_and_below_a_prefix(hub: FileHub, tmp_path: Path, compare: Compare) -> None:
