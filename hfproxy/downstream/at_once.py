@@ -17,7 +17,7 @@ from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http_parser import RawRequestMessage
 from multidict import CIMultiDictProxy
 
-from hfproxy.downstream.base_url import without_prefix
+from hfproxy.downstream.base_url import base_of, without_prefix
 from hfproxy.downstream.credentials import SentSecret, sent_secret
 from hfproxy.downstream.forwarded import Origin, TrustedProxies
 from hfproxy.downstream.middleware import GATEWAY_REQUEST_ID, Places, id_of, rounded
@@ -25,7 +25,7 @@ from hfproxy.downstream.unfit import can_be_a_host
 from hfproxy.errors import ProxyError
 from hfproxy.metrics import RouteMetrics
 from hfproxy.repeated_lines import RepeatedLine
-from hfproxy.upstream.headers import DOWNLOAD_COUNTER, REQUEST_ID, TRACE_ID
+from hfproxy.upstream.headers import DOWNLOAD_COUNTER, REQUEST_ID, TRACE_ID, XET_FILEINFO_TYPE
 
 # These change nothing of an answer, or are read here as they are on the long way.
 _KNOWN_HEADERS: Final = frozenset(
@@ -58,7 +58,7 @@ class Ready:
 class Answers(Protocol):
     """Who may have an answer ready."""
 
-    def ready(self, method: str, target: str, sent: SentSecret | None, origin: Origin) -> tuple[Ready, bytes] | None:
+    def ready(self, method: str, target: str, who: "Asking") -> tuple[Ready, bytes] | None:
         """The answer and its body, if nothing has to be asked for it. Raises ProxyError where the long way would."""
 
 
@@ -71,9 +71,20 @@ class _Head:
     secure: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks. base: the gateway as they know it, as `base_url` tells it on the long way."""
+
+    sent: SentSecret | None
+    origin: Origin
+    base: str
+
+
 @dataclass(slots=True)
 class Client:
     """A connection's other end. said: its last headers that were looked at, and what they say of who asks.
+
+    who, below: who asks, at the root and below the configured prefix.
 
     The next request of a client mostly says the same but for its id, and comparing costs a third of reading.
     """
@@ -81,8 +92,8 @@ class Client:
     remote: str | None
     secure: bool
     said: Sequence[tuple[bytes, bytes]] | None = field(default=None, repr=False)
-    origin: Origin | None = None
-    sent: SentSecret | None = None
+    who: Asking | None = None
+    below: Asking | None = None
 
     def says_the_same(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Whether these are the last ones, ids aside."""
@@ -118,11 +129,12 @@ class QuickLane:
         try:
             if not client.says_the_same(message.raw_headers) and not self._read(message, client):
                 return None
-            assert client.origin is not None
-            if self._prefix is not None:
-                target = without_prefix(target, self._prefix) or target
+            who = client.who
+            if self._prefix is not None and (cut := without_prefix(target, self._prefix)) is not None:
+                target, who = cut, client.below
+            assert who is not None
             for answers in self.answers:
-                if (found := answers.ready(message.method, target, client.sent, client.origin)) is not None:
+                if (found := answers.ready(message.method, target, who)) is not None:
                     return Answered(*found, id_of(message.headers), begun)
         except ProxyError:
             return None  # said on the long way, where there are answers for it
@@ -135,12 +147,20 @@ class QuickLane:
             if name not in _KNOWN_HEADERS and name.lower() not in _KNOWN_HEADERS:
                 return False
         headers = message.headers
-        if not can_be_a_host(headers.get("Host", "")):
+        if not can_be_a_host(headers.get("Host", "")) or any(map(_is_another_form, headers.getall("Accept", ()))):
             return False
-        client.origin = self._proxies.origin_of(_Head(headers, client.remote, client.secure))
-        client.sent = sent_secret(headers)
+        origin = self._proxies.origin_of(_Head(headers, client.remote, client.secure))
+        sent = sent_secret(headers)
+        client.who = Asking(sent, origin, base_of(origin))
+        if self._prefix is not None:
+            client.below = Asking(sent, origin, base_of(origin, self._prefix))
         client.said = message.raw_headers
         return True
+
+
+def _is_another_form(accept: str) -> bool:
+    """Whether it may ask for something else than the file."""
+    return XET_FILEINFO_TYPE in accept.lower()
 
 
 @dataclass(slots=True)

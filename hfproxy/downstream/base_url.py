@@ -7,7 +7,7 @@ from typing import Any, Final
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from hfproxy.downstream.forwarded import ORIGIN
+from hfproxy.downstream.forwarded import ORIGIN, Origin
 
 # The configured prefix, on requests that came under it.
 PATH_PREFIX: Final = web.RequestKey("path_prefix", str)
@@ -18,7 +18,12 @@ _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?]*)(.*)", re.DOTA
 
 def base_url(request: web.Request) -> str:
     """Scheme, host, port and path prefix exactly as the client used them, without a slash at the end."""
-    return request[ORIGIN].base_url.removesuffix(own_prefix(request)) + own_prefix(request)
+    return base_of(request[ORIGIN], own_prefix(request))
+
+
+def base_of(origin: Origin, own: str = "") -> str:
+    """The same of an origin. own: the prefix of ours that the request came under."""
+    return origin.base_url.removesuffix(own) + own
 
 
 def path_prefix(request: web.Request) -> str:

@@ -1,15 +1,18 @@
 """How a file is told: the headers that every generation of clients finds all it needs in (contract 4.3, 4.4)."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 from urllib.parse import quote
 
 from hfproxy.features.files.lookup import HIT, Found
+from hfproxy.features.passthrough.service import CAS_PATH
 from hfproxy.storage.pointers import FileEntry
 from hfproxy.upstream.headers import LINKED_ETAG, LINKED_SIZE, REPO_COMMIT, XET_HASH
 from hfproxy.upstream.refs import FileRef, RepoRef
 
 CACHE_STATUS: Final = "Cache-Status"
+OFFER: Final = frozenset({XET_HASH, "Link"})
+"""The headers of an offer of Xet."""
 
 
 def cache_status(status: str = HIT) -> str:
@@ -23,6 +26,11 @@ class XetOffer:
 
     base: str
     cas: str | None
+
+    @classmethod
+    def at(cls, base: str, mode: str) -> Self:
+        """The offer in this mode; in the direct one the store's own address comes with the token."""
+        return cls(base, base + CAS_PATH if mode == "relay" else None)
 
     def headers(self, repo: RepoRef, commit_hash: str, xet_hash: str) -> dict[str, str]:
         """The headers of the offer (contract 4.2 B)."""

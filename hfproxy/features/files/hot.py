@@ -6,20 +6,18 @@ the long way has answered is known here, so that the router has decided whose a 
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from aiohttp.http import SERVER_SOFTWARE
 
-from hfproxy.downstream.at_once import Ready
-from hfproxy.downstream.credentials import SentSecret
-from hfproxy.downstream.forwarded import Origin
+from hfproxy.downstream.at_once import Asking, Ready
 from hfproxy.downstream.middleware import CHANGING, LOGGER, bound_fields, finished_fields
 from hfproxy.facts import RequestFacts
 from hfproxy.features.access.callers import Callers
 from hfproxy.features.files.admission import Admission
-from hfproxy.features.files.answers import CACHE_STATUS, cache_status
+from hfproxy.features.files.answers import CACHE_STATUS, OFFER, XetOffer, cache_status
 from hfproxy.features.files.lookup import Found
 from hfproxy.features.files.service import FileService
 from hfproxy.metrics import Metrics
@@ -27,6 +25,7 @@ from hfproxy.repeated_lines import RepeatedLine
 from hfproxy.storage.blobs import BlobKey
 from hfproxy.storage.pointers import FileEntry
 from hfproxy.upstream.refs import FileRef
+from hfproxy.upstream.xet import XetOffers
 
 _MOST_TARGETS = 4096
 _LONGEST_TARGET = 1024
@@ -35,7 +34,8 @@ _MOST_LINES = 4096
 
 @dataclass(slots=True, eq=False)
 class _Hot:
-    """One address that was answered. head: the same for GET and HEAD. key: of the bytes, where they may be ready."""
+    """One address that was answered. head: the same for GET and HEAD, without an offer of Xet. key: of the bytes, where
+    they may be ready."""
 
     target: str
     ref: FileRef
@@ -49,13 +49,25 @@ class _Hot:
 class HotFiles:
     """Answers to GET and HEAD, most recently learnt first."""
 
-    def __init__(self, *, callers: Callers, admission: Admission, service: FileService, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        *,
+        callers: Callers,
+        admission: Admission,
+        service: FileService,
+        metrics: Metrics,
+        offers: Callable[[], XetOffers | None],
+        xet_mode: str,
+    ) -> None:
+        """offers: what everybody is offered by Xet; None where that is another question for each caller."""
         self._callers, self._admission, self._service, self._metrics = callers, admission, service, metrics
+        self._offers, self._xet_mode = offers, xet_mode
         self._known: OrderedDict[str, _Hot] = OrderedDict()
         self._told = lru_cache(maxsize=_MOST_LINES)(self._tell)
 
     def learn(self, target: str, ref: FileRef, repo: str, found: Found, told: Mapping[str, str], *, route: str) -> None:
-        """Keeps how a file is answered whole, with 200. target: path and query as asked. told: its headers.
+        """Keeps how a file is answered whole, with 200. target: path and query as asked. told: its headers; an offer of
+        Xet among them is left out, since it names the gateway as this client knows it.
 
         Also of one that was new just now: who asked by HEAD asks by GET next, and the next client both.
         """
@@ -63,6 +75,7 @@ class HotFiles:
         if len(target) > _LONGEST_TARGET or (known is not None and known.entry is found.entry):
             return
         size = found.entry.size_bytes
+        told = {name: value for name, value in told.items() if name not in OFFER}
         headers = {**told, CACHE_STATUS: cache_status(), "Content-Length": str(size), "Server": SERVER_SOFTWARE}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         if lines.count("\r") != len(headers) or lines.count("\n") != len(headers):
@@ -73,10 +86,10 @@ class HotFiles:
         if len(self._known) > _MOST_TARGETS:
             self._known.popitem(last=False)
 
-    def ready(self, method: str, target: str, sent: SentSecret | None, origin: Origin) -> tuple[Ready, bytes] | None:
+    def ready(self, method: str, target: str, who: Asking) -> tuple[Ready, bytes] | None:
         """The answer, if nothing has to be asked for it. Raises CallerUnknown, CallerNotAllowed."""
         hot = self._known.get(target)
-        if hot is None or (identified := self._callers.known(sent, origin)) is None:
+        if hot is None or (identified := self._callers.known(who.sent, who.origin)) is None:
             return None
         caller, credential = identified
         if not self._admission.recall(caller, hot.ref, credential, size_bytes=hot.entry.size_bytes):
@@ -87,13 +100,23 @@ class HotFiles:
         if method == "GET" and (hot.key is None or (body := self._service.in_memory(hot.key)) is None):
             return None
         assert body is not None
-        return self._told(hot, method, caller.name, caller.address), body
+        offered_at = None
+        if hot.entry.xet_hash is not None:
+            if (offers := self._offers()) is None:
+                return None
+            offered_at = who.base if offers is XetOffers.ALL else None
+        return self._told(hot, method, caller.name, caller.address, offered_at), body
 
-    def _tell(self, hot: _Hot, method: str, caller: str, address: str | None) -> Ready:
+    def _tell(self, hot: _Hot, method: str, caller: str, address: str | None, offered_at: str | None) -> Ready:
         """What is told of such a request, the line's fields as on the long way."""
         facts = RequestFacts("", {"address": address, "repo": hot.repo, "commit_hash": hot.entry.commit_hash})
         fields = finished_fields(
             method=method, path=hot.target, route=hot.route, status=200, caller=caller, facts=facts
         )
         line = RepeatedLine(LOGGER, "request.finished", {**fields, **bound_fields(), "request_id": ""}, CHANGING)
-        return Ready(hot.head, line, self._metrics.of_route(method, hot.route, 200))
+        head = hot.head
+        if offered_at is not None and hot.entry.xet_hash is not None:
+            offer = XetOffer.at(offered_at, self._xet_mode)
+            told = offer.headers(hot.ref.repo, hot.entry.commit_hash, hot.entry.xet_hash)
+            head += "".join(f"{name}: {value}\r\n" for name, value in told.items()).encode()
+        return Ready(head, line, self._metrics.of_route(method, hot.route, 200))

@@ -20,7 +20,6 @@ from hfproxy.features.files.hot import HotFiles
 from hfproxy.features.files.lookup import Found
 from hfproxy.features.files.paths import file_named
 from hfproxy.features.files.service import FileService
-from hfproxy.features.passthrough.service import CAS_PATH
 from hfproxy.features.passthrough.xet_offers import offers_of_xet
 from hfproxy.features.policy.taking import transfer
 from hfproxy.keys import ACTING, SETTINGS
@@ -62,11 +61,9 @@ async def answer_file(request: web.Request) -> web.StreamResponse:
         # Python takes large files by Xet alone, others ask for nothing else; the relay leaves them the offer.
         return await request.app[RELAY_FILE](request)
     request[RELAYED] = True
-    offer = XetOffer(base_url(request), _cas(request)) if offers is XetOffers.ALL else None
+    offer = XetOffer.at(base_url(request), request.app[SETTINGS].xet.mode) if offers is XetOffers.ALL else None
     told = file_headers(found, status=found.status, download="download" in request.query, xet=offer)
-    # An offer names the gateway as this client knows it, which those in front of the middlewares do not look at.
-    offered = by_xet and request.app[SETTINGS].xet.mode != "http"
-    if (hot := request.app.get(HOT)) is not None and not offered:
+    if (hot := request.app.get(HOT)) is not None:
         hot.learn(request.raw_path, ref, repo, found, told, route=route_of(request))
     return await answer_found(request, found, told)
 
@@ -103,11 +100,6 @@ async def answer_found(
 
 def _wants_fileinfo(request: web.Request) -> bool:
     return any(is_fileinfo(part) for value in request.headers.getall("Accept", ()) for part in value.split(","))
-
-
-def _cas(request: web.Request) -> str | None:
-    """Where the store is asked; in direct mode its own address, which comes with the token."""
-    return base_url(request) + CAS_PATH if request.app[SETTINGS].xet.mode == "relay" else None
 
 
 async def _answer_small(

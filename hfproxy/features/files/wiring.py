@@ -29,6 +29,7 @@ from hfproxy.features.files.rights_store import (
 from hfproxy.features.files.routes import FILES, HOT, RELAY_FILE, answer_file
 from hfproxy.features.files.service import FileService
 from hfproxy.features.passthrough.routes import relay
+from hfproxy.features.passthrough.xet_offers import offers_to_everybody
 from hfproxy.features.policy.routes import POLICY
 from hfproxy.features.policy.taking import LIMITS
 from hfproxy.keys import BLOBS, DATABASE, METRICS, NOTICES, SETTINGS, SIGHTINGS, WRITE_WATCHERS
@@ -113,7 +114,14 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
         app[FILES] = service
         admission = app[ADMISSION] = Admission(real_names=app[REAL_NAMES], policy=app[POLICY], limits=app[LIMITS])
         if QUICK_LANE in app:
-            hot = app[HOT] = HotFiles(callers=app[CALLERS], admission=admission, service=service, metrics=app[METRICS])
+            hot = app[HOT] = HotFiles(
+                callers=app[CALLERS],
+                admission=admission,
+                service=service,
+                metrics=app[METRICS],
+                offers=partial(offers_to_everybody, app),
+                xet_mode=settings.xet.mode,
+            )
             app[QUICK_LANE].answers = (hot,)
         app[WRITE_WATCHERS].append(partial(_forget_what_was_written, service))
         await stack.enter_async_context(

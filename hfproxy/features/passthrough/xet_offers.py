@@ -14,9 +14,8 @@ from hfproxy.upstream.xet import XetOffers
 
 async def offers_of_xet(request: web.Request, repo: RepoRef) -> XetOffers:
     """Which files of a repository this caller is offered by Xet: those that the mode says, if a token can be had."""
-    settings, last = request.app[SETTINGS], request.app[SIGHTINGS].last
-    if settings.files.offline or (last is not None and last.error is not None):
-        return XetOffers.NONE
+    if (known := offers_to_everybody(request.app)) is not None:
+        return known
     try:
         # As for the token itself: a xorb is of no one file.
         allowed = await request.app[POLICY].allows(
@@ -24,6 +23,16 @@ async def offers_of_xet(request: web.Request, repo: RepoRef) -> XetOffers:
         )
     except UpstreamError:
         return XetOffers.NONE
-    if not allowed:
+    return _offers_of_the_mode(request.app) if allowed else XetOffers.NONE
+
+
+def offers_to_everybody(app: web.Application) -> XetOffers | None:
+    """The same where it hangs on no caller and no repository; None where there are rules."""
+    last = app[SIGHTINGS].last
+    if app[SETTINGS].files.offline or (last is not None and last.error is not None):
         return XetOffers.NONE
-    return XetOffers.LARGE if settings.xet.mode == "http" else XetOffers.ALL
+    return _offers_of_the_mode(app) if app[POLICY].rules is None else None
+
+
+def _offers_of_the_mode(app: web.Application) -> XetOffers:
+    return XetOffers.LARGE if app[SETTINGS].xet.mode == "http" else XetOffers.ALL

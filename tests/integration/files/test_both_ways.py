@@ -61,8 +61,7 @@ async def serving(hub: FileHub, root: Path, **variables: str) -> AsyncIterator[G
     hub.add("weights.bin", LARGE)
     hub.add("small.bin", SMALL[:-1])
     hub.add("a b%/€.json", SMALL)
-    # What is told of Xet depends on the caller, so such files go the long way where it is told.
-    async with gateway_for(hub.url, root, XET__MODE="http", **variables) as gateway:
+    async with gateway_for(hub.url, root, **{"XET__MODE": "http", **variables}) as gateway:
         yield gateway
 
 
@@ -157,6 +156,57 @@ async def test_the_head_of_a_large_one(hub: FileHub, tmp_path: Path, compare: Co
     async with serving(hub, tmp_path / "data") as gateway:
         answer = await compare(gateway, "HEAD", "/acme/demo/resolve/main/weights.bin")
     assert answer.headers["content-length"] == str(len(LARGE))
+
+
+@pytest.mark.parametrize("mode", ["relay", "direct", "http"])
+@pytest.mark.parametrize(
+    ("method", "path"), [("HEAD", "weights.bin"), ("HEAD", "small.bin"), ("GET", "small.bin"), ("GET", "config.json")]
+)
+async def test_what_is_offered_by_xet(
+    hub: FileHub, tmp_path: Path, compare: Compare, mode: str, method: str, path: str
+) -> None:
+    trusting = {"ACCESS__ANONYMOUS": "reader", "SERVER__TRUSTED_PROXIES": '["127.0.0.1/32", "::1/128"]'}
+    async with serving(hub, tmp_path / "data", XET__MODE=mode, SERVER__PATH_PREFIX="/hub", **trusting) as gateway:
+        for base, below, headers in (
+            ("http://localhost", "", ()),
+            ("http://localhost/hub", "/hub", ()),
+            ("https://hub.acme.example", "", ("X-Forwarded-Host: hub.acme.example", "X-Forwarded-Proto: https")),
+        ):
+            answer = await compare(gateway, method, f"{below}/acme/demo/resolve/main/{path}", *headers)
+            offered = mode != "http" and path != "config.json"
+            assert ("x-xet-hash" in answer.headers) is ("link" in answer.headers) is offered
+            assert not offered or f"<{base}/api/models/acme/demo/xet-read-token/" in answer.headers["link"]
+
+
+async def test_where_an_offer_hangs_on_the_caller_it_is_made_on_the_long_way(
+    hub: FileHub, tmp_path: Path, lanes: list[bool]
+) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[rule]]\nname = "no-pickle"\neffect = "deny"\nfiles = ["*.pkl"]\n')
+    large, git = (request("HEAD", f"/acme/demo/resolve/main/{name}") for name in ("weights.bin", "config.json"))
+    async with (
+        serving(hub, tmp_path / "data", XET__MODE="relay", POLICY__FILE=str(rules)) as gateway,
+        connection_to(gateway.url) as connection,
+    ):
+        await ask_at_once(connection, git, lanes)
+        for _ in range(3):
+            answer = await ask(connection, large)
+            assert (answer.status, "x-xet-hash" in answer.headers, lanes[-1]) == (200, False, False)
+
+
+async def test_nothing_is_offered_by_xet_while_the_hub_is_away(
+    hub: FileHub, tmp_path: Path, compare: Compare, lanes: list[bool]
+) -> None:
+    path = "/acme/demo/resolve/main/weights.bin"
+    kept = {"FILES__FRESH_FOR": "1h", "FILES__RIGHTS_FOR": "1h"}
+    async with (
+        serving(hub, tmp_path / "data", XET__MODE="relay", **kept) as gateway,
+        connection_to(gateway.url) as connection,
+    ):
+        assert "x-xet-hash" in (await ask_at_once(connection, request("HEAD", path), lanes)).headers
+        hub.down = True
+        await ask(connection, request("GET", "/acme/demo/resolve/main/never-asked.bin"))
+        assert "x-xet-hash" not in (await compare(gateway, "HEAD", path)).headers
 
 
 async def test_callers_of_every_kind(hub: FileHub, tmp_path: Path, compare: Compare) -> None:
@@ -254,6 +304,7 @@ def difference(before: dict[str, float], after: dict[str, float]) -> dict[str, f
         (['If-None-Match: "x"'], 200),
         (["If-None-Match: *"], 304),
         (["Origin: https://elsewhere.example"], 200),
+        (["Accept: application/json, Application/vnd.xet-fileinfo+json;q=1"], 200),
         (["Connection: close"], 200),
         (["Expect: 100-continue"], 100),
         (["Content-Length: 0"], 200),
