@@ -42,6 +42,7 @@ def sandbox(
     tls_key: Annotated[Path | None, typer.Option(help="… and this key.")] = None,
     cas_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of its Xet store; 0 takes a free one.")] = 0,
     xet: Annotated[bool, typer.Option(help="Offer and take large files by Xet, as the Hub does.")] = True,
+    oauth_tokens_last: Annotated[int, typer.Option(min=1, help="Seconds that a token by OAuth is good for.")] = 28_800,
     xet_tokens_last: Annotated[int, typer.Option(min=1, help="Seconds that a token for Xet is good for.")] = 3600,
     multipart_from: Annotated[int, typer.Option(min=1, help="Bytes from which uploads come in parts.")] = 100_000_000,
     part_size: Annotated[int, typer.Option(min=1, help="Bytes of a part.")] = 20_000_000,
@@ -81,6 +82,7 @@ def sandbox(
         certificate=_pair(tls_cert, tls_key),
         xet=xet,
         xet_tokens_last_s=xet_tokens_last,
+        oauth_tokens_last_s=oauth_tokens_last,
         multipart_from_bytes=multipart_from,
         part_bytes=part_size,
     )

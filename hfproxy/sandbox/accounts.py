@@ -8,6 +8,7 @@
 """
 
 import hashlib
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, Self
@@ -40,6 +41,14 @@ class Token(_Model):
     scopes: tuple[Scope, ...] = ()
     reads_gated: bool = True
     may_everywhere: tuple[str, ...] = ("discussion.write",)
+    oauth_scopes: tuple[str, ...] | None = None
+    """Of a token that came by OAuth: what its app was allowed."""
+    until_s: float | None = None
+    """When it ends, in seconds since 1970."""
+
+    @property
+    def is_over(self) -> bool:
+        return self.expired or (self.until_s is not None and self.until_s <= time.time())
 
 
 class Account(_Model):
@@ -87,13 +96,20 @@ class Accounts:
         self._by_name[account.name.casefold()] = account
         self._by_secret |= {token.secret: (account, token) for token in account.tokens}
 
+    def issue(self, account: Account, token: Token) -> None:
+        """Let an account be known by one more token; those that are over are forgotten."""
+        over = [secret for secret, (_, each) in self._by_secret.items() if each.until_s is not None and each.is_over]
+        for secret in over:
+            del self._by_secret[secret]
+        self._by_secret[token.secret] = (account, token)
+
     def named(self, name: str) -> Account | None:
         return self._by_name.get(name.casefold())
 
     def by_secret(self, secret: str) -> tuple[Account, Token] | None:
         """The account and token of a secret; None for unknown and expired ones."""
         found = self._by_secret.get(secret)
-        return None if found is None or found[1].expired else found
+        return None if found is None or found[1].is_over else found
 
     def organisations_of(self, user: Account) -> Iterator[tuple[Account, OrgRole]]:
         for account in self:

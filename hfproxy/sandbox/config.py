@@ -58,5 +58,7 @@ class SandboxConfig:
     """Whether large files are offered, and taken, by Xet."""
     xet_tokens_last_s: int = 3600
     """How long a token for the Xet store is good for."""
+    oauth_tokens_last_s: int = 28_800
+    """How long a token that came by OAuth is good for; its app may renew it."""
     troubles: tuple[Trouble, ...] = ()
     """What goes wrong from the start; `Hub.troubles` changes it."""

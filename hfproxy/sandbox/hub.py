@@ -26,8 +26,11 @@ from .delivering import Deliveries
 from .discussed import Comment, Committed, Discussion, Status
 from .downloads import Downloads
 from .history import MAIN, HeadMoved, History, Signature
+from .id_tokens import IdTokens
 from .ledger import DiskLedger, Ledger, MemoryLedger
 from .locks import FileLocks
+from .logins import KEPT_AS as LOGINS_KEPT_AS
+from .logins import Logins
 from .merging import merge
 from .notices import Notices, updated_refs
 from .objects import LfsObjects
@@ -75,6 +78,8 @@ class Hub:
         self.collections = Collections(ledger.text(KEPT_AS))
         self.buckets = Buckets(ledger.text(BUCKETS_KEPT_AS))
         self.webhooks = Webhooks(ledger.text(WEBHOOKS_KEPT_AS))
+        self.logins = Logins(accounts, ledger.text(LOGINS_KEPT_AS), last_s=config.oauth_tokens_last_s, clock=self.now_s)
+        self.id_tokens = IdTokens()
         self.deliveries = Deliveries(self._callable_webhook)
         self.pulses = Pulses()
         self.token_key = secrets.token_bytes(32)

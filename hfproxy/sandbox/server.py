@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 LONGEST_LINE_BYTES = 64 * 1024
 # Who offers a token to these is told what an anonymous caller is told (contract section 1.2).
 WHOAMI = "/api/whoami-v2"
+# Where Basic names an app and its secret, not a person.
+FOR_APPS = frozenset({"/oauth/device", "/oauth/token"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,8 @@ class Front:
         caller = NOBODY
         rejected: NotLoggedIn | None = None
         try:
-            caller = identify(request.headers.get("Authorization"), self._hub.accounts)
+            if raw_path not in FOR_APPS:
+                caller = identify(request.headers.get("Authorization"), self._hub.accounts)
         except NotLoggedIn as refusal:
             rejected = NotLoggedIn(NOT_LOGGED_IN) if raw_path == WHOAMI else refusal
         standing = self._limits.spend(caller.name, request.remote or "", kind_of_path(raw_path))

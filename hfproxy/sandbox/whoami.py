@@ -30,7 +30,7 @@ def whoami(caller: Caller, accounts: Accounts) -> dict[str, Any]:
         "periodEnd": None,
         "isPro": account.is_pro,
         "orgs": [_membership(org, role) for org, role in accounts.organisations_of(account)],
-        "auth": {"type": "access_token", "accessToken": _token(token, accounts)},
+        "auth": _auth(token, accounts),
     }
 
 
@@ -57,6 +57,14 @@ def _membership(org: Account, role: OrgRole) -> dict[str, Any]:
         "securityRestrictions": [],
         "resourceGroups": [],
     }
+
+
+def _auth(token: Token, accounts: Accounts) -> dict[str, Any]:
+    """A token that came by OAuth has an end, and no name of its own (`huggingface_hub` `_validate_and_save_token`)."""
+    if token.oauth_scopes is None:
+        return {"type": "access_token", "accessToken": _token(token, accounts)}
+    ends = {"expiresAt": iso(datetime.fromtimestamp(token.until_s, UTC))} if token.until_s is not None else {}
+    return {"type": "oauth", **ends}
 
 
 def _token(token: Token, accounts: Accounts) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from . import (
     large_files,
     lfs,
     listing,
+    oauth,
     people,
     repos,
     safetensors,
@@ -35,6 +36,7 @@ def all_routes() -> Routes:
     for module in (
         trouble,
         account,
+        oauth,
         checks,
         buckets,
         bucket_files,
