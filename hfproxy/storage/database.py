@@ -28,13 +28,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import DateTime, Dialect, MetaData
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.types import TypeDecorator
 
 from hfproxy.errors import StorageUnavailable
 from hfproxy.storage.grouping import Batch, GroupedWrites
-from hfproxy.storage.sqlite import DURABLE, WRITES, SqliteThreads, set_up
+from hfproxy.storage.sqlite import DURABLE, WRITES, SqliteThreads, keeps_locked, set_up
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine  # not needed for SQLite, and slow to import
@@ -92,6 +92,7 @@ class Database:
         self._away_until = 0.0
         self._threads = SqliteThreads(url) if url.get_backend_name() == "sqlite" else None
         self._one_writer = asyncio.Lock()
+        self._refusals = 0
         self._shared = GroupedWrites(self.write)
 
     @property
@@ -114,8 +115,16 @@ class Database:
         """The same in a transaction that is committed when this returns, and rolled back if `work` raises."""
         if self._threads is not None:
             with _told_as_ours():
+                refusals = self._refusals
                 async with self._one_writer:
-                    return await self._threads.write(work, durable=durable)
+                    # Whoever waited in line meanwhile is not made to wait as long again, one after the other.
+                    if self._refusals != refusals:
+                        raise TimeoutError("another process keeps it locked")
+                    try:
+                        return await self._threads.write(work, durable=durable)
+                    except OperationalError as error:
+                        self._refusals += keeps_locked(error)
+                        raise
         async with self._transaction(durable) as connection:
             return await connection.run_sync(work)
 

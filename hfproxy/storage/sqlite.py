@@ -1,12 +1,16 @@
 """SQLite: its connections as we want them, and threads that run whole transactions on them."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
 
 T = TypeVar("T")
 
@@ -22,10 +26,14 @@ _SYNCHRONOUS = "hfproxy_synchronous"
 class SqliteThreads:
     """Transactions run as a whole in threads, one of which writes.
 
-    A caller who is cancelled waits for the end of what was begun: a thread cannot be stopped.
+    A caller who is cancelled waits for the end of what was begun: a thread cannot be stopped. They raise
+    FileNotFoundError once the file is not the one that was opened: into one that was deleted, moved or replaced
+    SQLite goes on writing, nobody will ever read it, and what others write under its name is not seen.
     """
 
     def __init__(self, url: URL) -> None:
+        self._path = Path(url.database or "")
+        self._file: tuple[int, int] | None = None
         self._engine = create_engine(url, pool_size=_READERS + 1, max_overflow=0, hide_parameters=True)
         set_up(self._engine)
         self._writer: Connection | None = None
@@ -36,6 +44,7 @@ class SqliteThreads:
         """What `work` returns."""
 
         def run() -> T:
+            self._require_same_file()
             with self._engine.connect() as connection:
                 return work(connection)
 
@@ -45,6 +54,7 @@ class SqliteThreads:
         """What `work` returns, once it is committed."""
 
         def run() -> T:
+            self._require_same_file()
             if self._writer is None:
                 self._writer = self._engine.connect()
             self._writer.execution_options(**{WRITES: True, DURABLE: durable})
@@ -53,6 +63,18 @@ class SqliteThreads:
 
         return await _outcome_of(self._writing, run)
 
+    def _require_same_file(self) -> None:
+        found = None
+        with suppress(FileNotFoundError):
+            status = self._path.stat()
+            found = status.st_dev, status.st_ino
+        if self._file is None:
+            self._file = found
+        elif found != self._file:
+            raise FileNotFoundError(
+                f"{self._path} was deleted, moved or replaced while it was in use; put it back, or restart the gateway"
+            )
+
     def close(self) -> None:
         """Waits for what runs; blocks."""
         self._reading.shutdown()
@@ -60,6 +82,12 @@ class SqliteThreads:
         if self._writer is not None:
             self._writer.close()
         self._engine.dispose()
+
+
+def keeps_locked(error: OperationalError) -> bool:
+    """Whether it says that another process kept the database locked for as long as we wait."""
+    reason = error.orig
+    return isinstance(reason, sqlite3.Error) and reason.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 async def _outcome_of(pool: ThreadPoolExecutor, run: Callable[[], T]) -> T:

@@ -46,6 +46,8 @@ def _answers(database: Database) -> Check:
     """A check that passes while the database answers."""
 
     async def ask() -> None:
-        await database.read(lambda connection: connection.execute(text("SELECT 1")).scalar())
+        await database.read(
+            lambda connection: connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        )
 
     return ask

@@ -246,6 +246,40 @@ async def test_what_is_durable_is_synced_whatever_was_written_before(tmp_path: P
     assert levels == [2, 1, 2, 2, 1, 2]  # FULL and NORMAL
 
 
+@pytest.mark.parametrize("by_another", [True, False])
+async def test_a_file_that_is_not_the_one_that_was_opened_takes_and_gives_nothing(
+    by_another: bool, tmp_path: Path
+) -> None:
+    """SQLite would go on with a file that nobody will read again: what was confirmed would be lost at a restart."""
+    file, kept = tmp_path / FILE_NAME, tmp_path / "kept"
+    async with open_database(tmp_path) as database:
+        file.rename(kept)
+        if by_another:
+            file.touch()
+        with pytest.raises(StorageUnavailable, match="deleted, moved or replaced"):
+            await database.write(partial(add_key, row=key("a")))
+        with pytest.raises(StorageUnavailable, match="deleted, moved or replaced"):
+            await database.read(names)
+        kept.replace(file)
+        await database.write(partial(add_key, row=key("b")))
+        assert await database.read(names) == ["b"]
+
+
+async def test_writers_that_wait_for_another_process_give_up_together(tmp_path: Path) -> None:
+    async with open_database(tmp_path) as database:
+        await database.write(lambda connection: connection.exec_driver_sql("PRAGMA busy_timeout = 20").scalar())
+        with sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            writes = (database.write(partial(add_key, row=key(name))) for name in "abc")
+            refusals = [str(refusal) for refusal in await asyncio.gather(*writes, return_exceptions=True)]
+            other.execute("ROLLBACK")
+        other.close()
+        assert ["database is locked" in refusal for refusal in refusals] == [True, False, False]
+        assert ["another process keeps it locked" in refusal for refusal in refusals] == [False, True, True]
+        await database.write(partial(add_key, row=key("d")))
+        assert await database.read(names) == ["d"]
+
+
 async def test_a_broken_database_is_a_503_of_ours(tmp_path: Path) -> None:
     async with open_database(tmp_path) as database:
         with sqlite3.connect(tmp_path / FILE_NAME) as other:
