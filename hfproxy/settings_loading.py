@@ -170,7 +170,8 @@ def unknown_names(variables: Mapping[str, str], known: set[str]) -> list[str]:
 
 def _canonical(variables: Mapping[str, str], known: set[str]) -> dict[str, tuple[str, str]]:
     """Variable → (the name it was written under, its value); secret files are read. Raises BadSettings."""
-    upper = {name.upper(): value for name, value in variables.items()}
+    # An empty value means «not set», as in Docker's and Compose's env files: another name or source may tell.
+    upper = {name.upper(): value for name, value in variables.items() if value != ""}
     names = [(variable, variable) for variable in known] + list(OTHER_NAMES.items())
     found: dict[str, tuple[str, str]] = {}
     problems = []
@@ -198,8 +199,7 @@ class _Variables(EnvSettingsSource):
         super().__init__(settings_cls)
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        # An empty value means «unset», as in Docker's and Compose's env files.
-        return {name.lower(): value for name, value in self._variables.items() if value != ""}
+        return {name.lower(): value for name, value in self._variables.items()}
 
 
 def _readable(details: ErrorDetails, origins: Mapping[str, str]) -> str:

@@ -17,8 +17,9 @@ Made by `hfproxy config docs`. `hfproxy config` shows what is set here and now, 
 
 A setting is an environment variable or a line in `.env`; of several sources the first wins: the command line (`--host`,
 `--port`, `--upstream`), the environment, `.env`, the default. Any name may end in `_FILE`: then the value is what that
-file holds (Docker and Kubernetes secrets). An empty value means «not set». A name that begins with `HFPROXY_` and means
-nothing, or a value that cannot be used, ends the start with a line for each; `hfproxy config check` tells beforehand.
+file holds (Docker and Kubernetes secrets). An empty value means «not set», and hides no other source. A name that
+begins with `HFPROXY_` and means nothing, or a value that cannot be used, ends the start with a line for each;
+`hfproxy config check` tells beforehand.
 
 Times are written `500ms`, `30s`, `5m`, `12h`, `7d`; sizes `512KiB`, `10GiB`; lists as JSON, `["a", "b"]`.
 """

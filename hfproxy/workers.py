@@ -171,7 +171,7 @@ async def _keep(worker: _Worker) -> None:
         log.error("worker.ended", worker=worker.number, exit_code=code, next_in_s=wait_s)
         await asyncio.sleep(wait_s)
         begun = loop.time()
-        with suppress(WorkerFailed):
+        with suppress(WorkerFailed, OSError):  # no memory for another process, say: not for ever
             await worker.start()
             assert worker.process is not None
             log.info("worker.started", worker=worker.number, pid=worker.process.pid)

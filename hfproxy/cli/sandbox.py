@@ -55,6 +55,7 @@ def sandbox(
     import ssl
 
     import uvloop
+    from pydantic import ValidationError
 
     from hfproxy.first_screen import sandbox_screen
     from hfproxy.sandbox.config import SandboxConfig
@@ -88,9 +89,16 @@ def sandbox(
     )
     try:
         uvloop.run(run())
+    except ValidationError as error:
+        if accounts is None:
+            raise
+        mistakes = (f"{'.'.join(map(str, each['loc'])) or 'JSON'}: {each['msg']}" for each in error.errors())
+        fail(f"{accounts} holds no accounts:", *mistakes, code=EX_CONFIG)
     except ssl.SSLError as error:
         fail(f"cannot use the certificate: {error.reason or error}", code=EX_CONFIG)
     except OSError as error:
+        if error.filename is not None:
+            fail(f"{error.filename} cannot be used: {error.strerror}", code=EX_CONFIG)
         fail(f"cannot listen on {host}:{port}: {error.strerror}", code=EX_UNAVAILABLE)
 
 

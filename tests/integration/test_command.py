@@ -76,6 +76,21 @@ def test_every_mistake_is_one_line_and_no_stack_trace(command: tuple[str, ...], 
     ]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--data", "a file"), "a file/repos cannot be used: Not a directory"),
+        (("--accounts", "missing"), "missing cannot be used: No such file or directory"),
+        (("--accounts", "a file"), "a file holds no accounts:\n  JSON: Invalid JSON"),
+    ],
+)
+def test_a_sandbox_says_which_file_it_cannot_use(arguments: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    (tmp_path / "a file").write_text("no JSON")
+    done = hfproxy("sandbox", "--port", "0", *arguments, cwd=tmp_path)
+    assert done.returncode == 78
+    assert done.stderr.startswith(told)
+
+
 def test_what_kubernetes_adds_for_a_service_of_our_name_is_no_mistake(tmp_path: Path) -> None:
     done = hfproxy(
         "config", "check", cwd=tmp_path, HFPROXY_SERVICE_HOST="10.0.0.1", HFPROXY_PORT_8080_TCP_ADDR="10.0.0.1"

@@ -1,0 +1,28 @@
+"""The parent of the workers lives on, whatever keeps it from starting one."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from hfproxy.settings import Settings
+from hfproxy.workers import _keep, _Worker
+
+
+async def test_a_worker_that_the_system_lets_nobody_start_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No memory for a process, too many of them: each is an OSError, as is a program that is not there."""
+    worker = _Worker(1, Settings(), [], tmp_path)
+    worker.process = await asyncio.create_subprocess_exec("false")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
+    with capture_logs() as told:
+        keeping = asyncio.create_task(_keep(worker))
+        async with asyncio.timeout(60):
+            while [line["event"] for line in told] != ["worker.ended"] * 2:
+                assert not keeping.done()
+                await asyncio.sleep(0.01)
+        keeping.cancel()
+        await asyncio.wait([keeping])
