@@ -19,6 +19,11 @@ from .routing import Match, split
 TRUE = frozenset({"true", "1", "True", "on"})
 
 
+def first_of_each(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a body where none is a list: a form's have one value each."""
+    return {name: value[0] if isinstance(value, list) and value else value for name, value in fields.items()}
+
+
 class Call:
     """A request that found its handler. Bodies are read through it, so that the record has them."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from ..answers import json_answer, text_answer
-from ..call import Call
+from ..call import Call, first_of_each
 from ..cards import LICENSES, BadCard, front_matter
 from ..refusals import BadRequest
 from ..routing import Routes
@@ -20,8 +20,11 @@ _EMPTY = "empty or missing yaml metadata in repo card"
 
 @routes.post("/api/validate-yaml")
 async def validate_yaml(call: Call) -> web.StreamResponse:
-    """What is wrong with a card; JSON unless text is asked for, since clients read it before the status."""
-    fields = await call.json()
+    """What is wrong with a card; JSON unless text is asked for, since clients read it before the status.
+
+    `RepoCard.validate` of 0.x sends a form.
+    """
+    fields = first_of_each(await call.form_or_json())
     content = fields.get("content")
     if not isinstance(content, str):
         raise BadRequest('"content" is required')

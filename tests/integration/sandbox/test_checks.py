@@ -21,7 +21,9 @@ async def test_a_card_is_told_its_mistakes(
     asked = {"content": content, "repoType": "model"}
     told = await call("POST", "/api/validate-yaml", json=asked)
     text = await call("POST", "/api/validate-yaml", json=asked, headers={"Accept": "text/plain"})
-    assert (told.status, text.status) == (status, status)
+    form = await call("POST", "/api/validate-yaml", data=asked)
+    assert (told.status, text.status, form.status) == (status, status, status)
+    assert form.json == told.json
     for kind, key, expected in (("Error", "errors", error), ("Warning", "warnings", warning)):
         assert [expected in each["message"] for each in told.json[key] if expected] == ([True] if expected else [])
         assert (f"- {kind}: " in text.body.decode()) is bool(expected)

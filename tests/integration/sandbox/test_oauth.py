@@ -117,6 +117,7 @@ async def test_an_app_logs_its_user_in_by_browser_and_can_check_who_that_is(call
     assert (stated["iss"], stated["aud"], stated["nonce"]) == (about["issuer"], "app", "n")
     user = (await call("GET", about["userinfo_endpoint"], given.json["access_token"])).json
     assert user["sub"] == stated["sub"]
+    assert [org["preferred_username"] for org in user["orgs"]] == ["acme"]
     assert (user["preferred_username"], user["email"]) == ("alice", "alice@example.org")
     assert (await call("POST", about["token_endpoint"], data=redeem, headers=basic)).json["error"] == "invalid_grant"
     assert (await call("GET", about["userinfo_endpoint"], ALICE)).status == 403
@@ -145,7 +146,7 @@ async def test_a_code_is_only_for_who_asked_for_it(call: Call, wrong: dict[str, 
     challenge = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
     asked = {
         "client_id": "app",
-        "redirect_uri": "http://app.test/",
+        "redirect_uri": "http://app.test",
         "response_type": "code",
         "code_challenge": challenge,
         "code_challenge_method": "S256",
@@ -153,9 +154,10 @@ async def test_a_code_is_only_for_who_asked_for_it(call: Call, wrong: dict[str, 
     # A browser that is logged in brings its session along.
     sent_back = await call("GET", "/oauth/authorize", params=asked, headers={"Cookie": f"token={ALICE}"})
     assert sent_back.status == 303
+    assert sent_back.headers["Location"].startswith("http://app.test/?code=")
     code = parse_qs(urlsplit(sent_back.headers["Location"]).query)["code"][0]
     redeem = {"grant_type": "authorization_code", "client_id": "app", "code": code, "code_verifier": VERIFIER}
-    redeem |= {"redirect_uri": "http://app.test/", **wrong}
+    redeem |= {"redirect_uri": "http://app.test", **wrong}
     assert (await call("POST", "/oauth/token", data=redeem)).json["error"] == "invalid_grant"
 
 
