@@ -28,6 +28,15 @@ K = TypeVar("K")
 V = TypeVar("V")
 _WRITE_EVERY_S = 0.2
 _MOST_REMEMBERED = 20_000
+# Made once: to put one together takes as long as to run it.
+_FIND_REVISION = select(REVISIONS.c.commit_hash, REVISIONS.c.checked_at_s).where(
+    REVISIONS.c.repo == bindparam("of_repo"), REVISIONS.c.revision == bindparam("of_revision")
+)
+_FIND_FILE = select(FILES).where(
+    FILES.c.repo == bindparam("of_repo"),
+    FILES.c.commit_hash == bindparam("of_commit"),
+    FILES.c.path == bindparam("of_path"),
+)
 _FORGET = delete(REVISIONS).where(REVISIONS.c.repo.in_(bindparam("repos", expanding=True)))
 
 
@@ -116,11 +125,7 @@ class Pointers:
         """Where a revision pointed when the Hub was last asked."""
         if (known := self._revisions.get((repo, revision))) is not None:
             return known
-        row = await self._row(
-            select(REVISIONS.c.commit_hash, REVISIONS.c.checked_at_s).where(
-                REVISIONS.c.repo == repo, REVISIONS.c.revision == revision
-            )
-        )
+        row = await self._row(_FIND_REVISION, {"of_repo": repo, "of_revision": revision})
         if row is None:
             return None
         pointer = Pointer(row.commit_hash, row.checked_at_s)
@@ -131,9 +136,7 @@ class Pointers:
         """What a path is in a commit; None if that was never asked."""
         if (known := self._files.get((repo, commit_hash, path))) is not None:
             return known
-        row = await self._row(
-            select(FILES).where(FILES.c.repo == repo, FILES.c.commit_hash == commit_hash, FILES.c.path == path)
-        )
+        row = await self._row(_FIND_FILE, {"of_repo": repo, "of_commit": commit_hash, "of_path": path})
         if row is None:
             return None
         entry = _entry(row)
@@ -204,9 +207,9 @@ class Pointers:
                 # It is remembered in memory, and can be asked for again.
                 log.warning("pointers.unwritten", reason=error.detail, count=len(noted))
 
-    async def _row(self, statement: Any) -> Any:
+    async def _row(self, statement: Any, values: dict[str, str]) -> Any:
         try:
-            return await self._database.read(lambda connection: connection.execute(statement).first())
+            return await self._database.read(lambda connection: connection.execute(statement, values).first())
         except StorageUnavailable as error:
             log.warning("pointers.unread", reason=error.detail)
             return None

@@ -118,7 +118,7 @@ def _set_up_connection(connection: Any, _record: object) -> None:
 def _begin(connection: Connection) -> None:
     options = connection.get_execution_options()
     if not options.get(WRITES):
-        connection.exec_driver_sql("BEGIN")
+        _begin_to_read(connection)
         return
     wanted = "FULL" if options[DURABLE] else "NORMAL"
     if connection.info.get(_SYNCHRONOUS) != wanted:
@@ -127,3 +127,14 @@ def _begin(connection: Connection) -> None:
     # A transaction that reads first and writes later would fail at once, without waiting, if another writer came
     # between: so it says at its start that it will write.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_to_read(connection: Connection) -> None:
+    """By the driver's own cursor: as a statement of SQLAlchemy it took as long as the whole of a short reading."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute("BEGIN")
+    except sqlite3.Error as error:
+        raise OperationalError("BEGIN", None, error) from error
+    finally:
+        cursor.close()

@@ -6,7 +6,7 @@ lengths and offsets those of the file (contract 9.5).
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -127,19 +127,12 @@ class HubFiles:
 
         Raises HubRefused (404 `EntryNotFound` carries `X-Repo-Commit`), UpstreamError.
         """
-        asked = f"HEAD {way.ref.url_path()}"
-        commit_hash: str | None = None
-        url = self._address(way.ref)
-        for _ in range(_MAX_HOPS):
-            async with self._ask("HEAD", url, way, (), asked, self._asking) as response:
-                headers = response.headers
-                commit_hash = commit_hash or headers.get(REPO_COMMIT)
-                if response.status in _REDIRECTS:
-                    url = self._next(url, response, asked)
-                    if Origin.of(url) == self._origin:
-                        continue
-                return _facts(response.status, headers, commit_hash, asked)
-        raise HubMisspoke(f"more than {_MAX_HOPS} redirects", asked=asked)
+        async with self._met("HEAD", way) as (facts, _):
+            return facts
+
+    def meet(self, way: Way) -> AbstractAsyncContextManager[tuple[FileFacts, FileBody | None]]:
+        """What `describe` says, asked by GET, and the bytes where the Hub sends them itself. Raises as `describe`."""
+        return self._met("GET", way)
 
     @asynccontextmanager
     async def open(
@@ -162,12 +155,33 @@ class HubFiles:
                     if response.status in _EXPIRED and not last_try:
                         break  # the kept address ran out
                     if response.status >= 400:
-                        body = await response.content.read(_MAX_REFUSAL_BYTES)
-                        raise _refused(response, body, asked, way)
+                        raise await _refused_with_words(response, asked, way)
                     named = etag if isinstance(way.ref, FileRef) else None
                     yield FileBody(response, self._check(response, url, start, size_bytes, named, asked), asked)
                     return
             way.signed = None
+        raise HubMisspoke(f"more than {_MAX_HOPS} redirects", asked=asked)
+
+    @asynccontextmanager
+    async def _met(self, method: str, way: Way) -> AsyncIterator[tuple[FileFacts, FileBody | None]]:
+        """The last answer that is the Hub's own, or the first that leads off it."""
+        asked = f"{method} {way.ref.url_path()}"
+        commit_hash: str | None = None
+        url = self._address(way.ref)
+        for _ in range(_MAX_HOPS):
+            async with self._ask(method, url, way, (), asked, self._asking) as response:
+                headers = response.headers
+                commit_hash = commit_hash or headers.get(REPO_COMMIT)
+                if response.status in _REDIRECTS:
+                    url = self._next(url, response, asked)
+                    if Origin.of(url) == self._origin:
+                        continue
+                if response.status >= 400:
+                    raise await _refused_with_words(response, asked, way)
+                facts = _facts(response.status, headers, commit_hash, asked)
+                sent = response.status == 200 and headers.get("Content-Encoding", "identity") == "identity"
+                yield facts, FileBody(response, 0, asked) if sent else None
+                return
         raise HubMisspoke(f"more than {_MAX_HOPS} redirects", asked=asked)
 
     @asynccontextmanager
@@ -241,6 +255,11 @@ class HubFiles:
         if response.status != 206 or match is None or (int(match[1]), int(match[3])) != (start, size_bytes):
             raise HubMisspoke(f"an answer {response.status} that is not the range asked for", asked=asked)
         return start
+
+
+async def _refused_with_words(response: aiohttp.ClientResponse, asked: str, way: Way) -> UpstreamError:
+    with network_faults(asked):
+        return _refused(response, await response.content.read(_MAX_REFUSAL_BYTES), asked, way)
 
 
 def _refused(response: aiohttp.ClientResponse, body: bytes, asked: str, way: Way) -> UpstreamError:

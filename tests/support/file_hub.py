@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -76,6 +77,8 @@ class FileHub:
         """Descriptions wait until so many have been asked for."""
         self.open_paths: set[str] = set()
         """Paths that anybody may read, as in a gated repository."""
+        self.listed: dict[str, dict[str, Any]] = {}
+        """What listings say otherwise than it is, by path."""
         self.told_sizes: dict[str, int] = {}
         """Sizes of large files by path, where another is told than they have."""
 
@@ -112,16 +115,29 @@ class FileHub:
             return web.Response(status=404)
         if raw_path.startswith("/api/resolve-cache/"):
             _, _, _, owner, name, _, path = raw_path.removeprefix("/").split("/", 6)
-            content = self.repos[f"{owner}/{name}"].files[path]
+            content = self.repos[f"{owner}/{name}"].files[unquote(path)]
             return await self.send(request, content, {"ETag": f'"{BlobKey.of(content, Algorithm.GIT).digest}"'})
         if request.method in {"POST", "DELETE"}:
             return web.json_response({"success": True})
+        if raw_path.startswith("/api/models/") and "/tree/" in raw_path:
+            return self.tree(self.repos["/".join(raw_path.split("/")[3:5])])
         if self.describe_trouble and request.method == "HEAD":
             trouble = self.describe_trouble.pop(0)
             return web.Response(status=trouble.status or 500, headers=trouble.headers)
         if self.described_together is not None and request.method == "HEAD":
             await self.described_together.wait()
         return await self.resolve(request, raw_path)
+
+    def tree(self, repo: Repo) -> web.Response:
+        """All files of a repository, to everybody, as of a gated one (contract 1.4, 3.3)."""
+        entries: list[dict[str, Any]] = [{"type": "directory", "oid": "0" * 40, "size": 0, "path": "folder"}]
+        for path, content in repo.files.items():
+            entry = {"type": "file", "path": path, "size": len(content)}
+            entry["oid"] = BlobKey.of(content, Algorithm.GIT).digest
+            if path in repo.lfs:
+                entry["lfs"] = {"oid": BlobKey.of(content).digest, "size": len(content), "pointerSize": 130}
+            entries.append(entry | self.listed.get(path, {}))
+        return web.json_response(entries)
 
     async def resolve(self, request: web.Request, raw_path: str) -> web.StreamResponse:
         try:

@@ -20,8 +20,12 @@ class BodyMemory:
             self._bodies.move_to_end(key.digest)
         return body
 
+    def takes(self, size_bytes: int) -> bool:
+        """Whether a body of this size is remembered at all."""
+        return size_bytes <= self._limit // 8
+
     def put(self, key: BlobKey, body: bytes) -> None:
-        if key.digest in self._bodies or len(body) > self._limit // 8:
+        if key.digest in self._bodies or not self.takes(len(body)):
             return
         self._bodies[key.digest] = body
         self._used += len(body)

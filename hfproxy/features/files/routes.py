@@ -17,6 +17,7 @@ from hfproxy.facts import note
 from hfproxy.features.files.admission import ADMISSION
 from hfproxy.features.files.answers import XetOffer, file_headers
 from hfproxy.features.files.hot import HotFiles
+from hfproxy.features.files.listed import Listed
 from hfproxy.features.files.lookup import Found
 from hfproxy.features.files.paths import file_named
 from hfproxy.features.files.service import FileService
@@ -28,6 +29,8 @@ from hfproxy.upstream.rewriting import MAX_HTTP_DOWNLOAD_SIZE, is_fileinfo
 from hfproxy.upstream.xet import XetOffers
 
 FILES: Final = web.AppKey("files", FileService)
+# Hears of what listings say.
+LISTED: Final = web.AppKey("listed", Listed)
 # Where there is a lane in front of the middlewares: what is answered there.
 HOT: Final = web.AppKey("hot", HotFiles)
 # Answers a file that is not ours to keep.

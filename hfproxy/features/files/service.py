@@ -8,8 +8,10 @@ import structlog
 
 from hfproxy.downstream.sending import FilePiece
 from hfproxy.errors import HubBroke, HubMisspoke, HubSentWrongBytes, NotKept, UpstreamError
+from hfproxy.features.files.coming_along import ComingAlong
 from hfproxy.features.files.elsewhere import Elsewhere
 from hfproxy.features.files.fills import Fills, OtherSize
+from hfproxy.features.files.keeping import Keeping
 from hfproxy.features.files.lookup import Found, Lookup
 from hfproxy.features.files.memory import BodyMemory
 from hfproxy.features.files.patience import Patience
@@ -45,16 +47,18 @@ class FileService:
         blobs: BlobStore,
         fills: Fills,
         memory: BodyMemory,
+        keeping: Keeping,
+        along: ComingAlong,
         small_bytes: int,
         patience: Patience,
         offline: bool = False,
     ) -> None:
         self.lookup = lookup
         self._hub, self._blobs, self._fills, self._memory = hub, blobs, fills, memory
+        self._keeping, self._along = keeping, along
         self._small_bytes, self._patience, self._offline = small_bytes, patience, offline
         self._elsewhere = Elsewhere(blobs)
         self._fetching: dict[BlobKey, asyncio.Task[bytes]] = {}
-        self._putting: set[asyncio.Task[None]] = set()
 
     def is_small(self, found: Found) -> bool:
         """Whether the file is answered whole from memory: `content` instead of `pieces`."""
@@ -177,7 +181,7 @@ class FileService:
 
     async def keeps(self, found: Found) -> bool:
         """Whether all of it is in the store, once what is on its way there has arrived. Raises BlobProblem."""
-        await asyncio.gather(*self._putting)
+        await self._keeping.settled()
         key = _key(found)
         return key is not None and await self._blobs.size(key) is not None
 
@@ -192,7 +196,8 @@ class FileService:
         """Ends downloads of small files and lets what arrived be kept."""
         for task in self._fetching.values():
             task.cancel()
-        await asyncio.gather(*self._fetching.values(), *self._putting, return_exceptions=True)
+        await asyncio.gather(*self._fetching.values(), self._along.close(), return_exceptions=True)
+        await self._keeping.settled()
 
     def _refuse_offline(self, found: Found) -> None:
         if self._offline:
@@ -218,22 +223,17 @@ class FileService:
         return None
 
     async def _fetch(self, key: BlobKey, found: Found) -> bytes:
+        # It may have come while the store was asked.
+        if (came := await self._along.body(key) or self._memory.get(key)) is not None:
+            return came
         body = b"".join([chunk async for chunk in self._relay(found, 0, found.entry.size_bytes)])
         if not key.names(body):
             raise HubSentWrongBytes(
                 f"{found.way.ref.path}: the bytes do not have the hash {found.entry.etag}", etag=found.entry.etag
             )
         self._memory.put(key, body)
-        putting = asyncio.create_task(self._put(key, body), name=f"put {key}")
-        self._putting.add(putting)
-        putting.add_done_callback(self._putting.discard)
+        self._keeping.add(key, body)
         return body
-
-    async def _put(self, key: BlobKey, body: bytes) -> None:
-        try:
-            await self._blobs.put(key, body)
-        except BlobProblem as problem:
-            log.warning("store.bypassed", blob=str(key), reason=str(problem), kind=type(problem).__name__)
 
     def _fetched(self, key: BlobKey, task: asyncio.Task[bytes]) -> None:
         self._fetching.pop(key, None)

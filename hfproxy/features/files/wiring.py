@@ -11,9 +11,12 @@ from hfproxy.downstream.expecting import say_continue
 from hfproxy.features.access.identify import CALLERS
 from hfproxy.features.access.real_names import REAL_NAMES
 from hfproxy.features.files.admission import ADMISSION, Admission
+from hfproxy.features.files.coming_along import ComingAlong
 from hfproxy.features.files.fill import FillPolicy
 from hfproxy.features.files.fills import Fills
 from hfproxy.features.files.hot import HotFiles
+from hfproxy.features.files.keeping import Keeping
+from hfproxy.features.files.listed import Listed
 from hfproxy.features.files.lookup import Freshness, Lookup
 from hfproxy.features.files.memory import BodyMemory
 from hfproxy.features.files.paths import FilePaths
@@ -26,7 +29,7 @@ from hfproxy.features.files.rights_store import (
     tell_refusals,
     write_rights,
 )
-from hfproxy.features.files.routes import FILES, HOT, RELAY_FILE, answer_file
+from hfproxy.features.files.routes import FILES, HOT, LISTED, RELAY_FILE, answer_file
 from hfproxy.features.files.service import FileService
 from hfproxy.features.passthrough.routes import relay
 from hfproxy.features.passthrough.xet_offers import offers_to_everybody
@@ -94,9 +97,12 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
             most_connections=files.max_connections,
         )
         stack.push_async_callback(fills.close)
+        listed = app[LISTED] = Listed(small_bytes=int(files.small_size))
+        memory, keeping = BodyMemory(int(files.memory)), Keeping(blobs)
+        along = ComingAlong(hub=hub, listed=listed, memory=memory, blobs=blobs, keeping=keeping)
         service = FileService(
             lookup=Lookup(
-                hub=hub,
+                hub=along,
                 pointers=pointers,
                 rights=rights,
                 freshness=Freshness(revision_s=files.fresh_for.total_seconds(), stale_s=stale_s, offline=files.offline),
@@ -105,7 +111,9 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
             hub=hub,
             blobs=blobs,
             fills=fills,
-            memory=BodyMemory(int(files.memory)),
+            memory=memory,
+            keeping=keeping,
+            along=along,
             small_bytes=int(files.small_size),
             patience=patience,
             offline=files.offline,

@@ -13,6 +13,7 @@ from hfproxy.downstream.base_url import base_url
 from hfproxy.downstream.browsers import RELAYED
 from hfproxy.features.access.decisions import require_hub_call
 from hfproxy.features.access.real_names import REAL_NAMES
+from hfproxy.features.files.routes import LISTED
 from hfproxy.features.metadata.asking import BASE, ask, asked
 from hfproxy.features.metadata.service import MetadataService, is_stale
 from hfproxy.features.passthrough.service import RelayService
@@ -67,6 +68,8 @@ def answering(relay_service: Callable[[web.Request], RelayService], relay: Relay
         spoken, status = await request.app[METADATA].answer(
             key, request[ACTING], lambda: ask(relay_service(request), question)
         )
+        if route.kind is Kind.TREE and spoken.status == 200:
+            request.app[LISTED].take_in(key.repo, route.revision, target, spoken.body)
         request[RELAYED] = True
         headers = CIMultiDict((name, value.replace(BASE, base_url(request))) for name, value in spoken.headers)
         headers["Cache-Status"] = f"hfproxy; {status}"
