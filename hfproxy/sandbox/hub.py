@@ -14,6 +14,7 @@ from typing import Any, Self
 from hfproxy.upstream.refs import RepoRef, RepoType
 
 from .accounts import Account, Accounts
+from .bucket_feeds import Feeds
 from .bucketed import KEPT_AS as BUCKETS_KEPT_AS
 from .bucketed import Bucket, Buckets
 from .callers import Caller
@@ -77,6 +78,7 @@ class Hub:
         self.cas_url = ""
         self.collections = Collections(ledger.text(KEPT_AS))
         self.buckets = Buckets(ledger.text(BUCKETS_KEPT_AS))
+        self.bucket_feeds = Feeds(self.now())
         self.webhooks = Webhooks(ledger.text(WEBHOOKS_KEPT_AS))
         self.logins = Logins(accounts, ledger.text(LOGINS_KEPT_AS), last_s=config.oauth_tokens_last_s, clock=self.now_s)
         self.id_tokens = IdTokens()
@@ -340,7 +342,9 @@ class Hub:
 
     def delete_bucket(self, bucket: Bucket) -> None:
         self.buckets.remove(bucket)
+        self.bucket_feeds.forget(bucket)
         self.keep_buckets()
+        self.pulses.beat(bucket.oid)
         self.drop_unnamed(set(bucket.contents.values()))
 
     def move_bucket(self, bucket: Bucket, namespace: str, name: str) -> None:

@@ -4,6 +4,7 @@ from ..routing import Routes
 from . import (
     access,
     account,
+    bucket_events,
     bucket_files,
     buckets,
     checks,
@@ -40,6 +41,7 @@ def all_routes() -> Routes:
         checks,
         buckets,
         bucket_files,
+        bucket_events,
         listing,
         people,
         webhooks,

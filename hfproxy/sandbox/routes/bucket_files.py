@@ -59,7 +59,7 @@ async def paths_info(call: Call) -> web.StreamResponse:
 async def batch(call: Call) -> web.StreamResponse:
     bucket = writable_bucket(call)
     operations = read_operations(await call.body())
-    failed = []
+    before, failed = dict(bucket.files), []
     for operation in operations:
         try:
             carry_out(call, bucket, operation)
@@ -69,6 +69,8 @@ async def batch(call: Call) -> web.StreamResponse:
     if succeeded:
         bucket.updated_at = call.hub.now()
         call.hub.keep_buckets()
+        call.hub.bucket_feeds.note(bucket, before, bucket.updated_at)
+        call.hub.pulses.beat(bucket.oid)
     told = {"success": not failed, "processed": len(operations), "succeeded": succeeded, "failed": failed}
     return json_answer(told, status=422 if failed and not succeeded else 200)
 

@@ -83,6 +83,7 @@ async def change_settings(call: Call) -> web.StreamResponse:
         bucket.visibility = visibility
         bucket.updated_at = call.hub.now()
         call.hub.keep_buckets()
+        call.hub.pulses.beat(bucket.oid)  # who follows it may not see it any more
     return json_answer({"private": bucket.is_private, "visibility": bucket.visibility})
 
 

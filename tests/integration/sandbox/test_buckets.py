@@ -1,14 +1,19 @@
 """Buckets: who may do what with them, how they are listed, and what a batch takes and refuses."""
 
+import asyncio
 import json
+from contextlib import asynccontextmanager
 from random import Random
 
+import aiohttp
 import pytest
 
+from hfproxy.sandbox import bucket_feeds
 from hfproxy.sandbox.bucketed import Bucket
 from hfproxy.sandbox.pointers import Pointer
 from hfproxy.sandbox.server import SandboxConfig, running_sandbox
 from hfproxy.upstream.refs import RepoRef, RepoType
+from tests.support.gateway import gateway_for
 
 from .conftest import ALICE, ALICE_READ, BOB
 
@@ -205,3 +210,84 @@ async def test_buckets_are_there_after_a_restart(tmp_path):
         sandbox.hub.keep_buckets()
     async with running_sandbox(SandboxConfig(data=tmp_path)) as sandbox:
         assert [bucket.repo_id for bucket in sandbox.hub.buckets] == ["alice/kept"]
+
+
+@asynccontextmanager
+async def following(base, token=ALICE, **place):
+    """The live feed of alice/fed: a function that waits for the next event; None is the end."""
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session,
+        session.get(f"{base}/api/buckets/alice/fed/events", params=place) as answer,
+    ):
+
+        async def next_event():
+            told = {}
+            async with asyncio.timeout(60):
+                while line := (await answer.content.readline()).decode():
+                    if line == "\n" and told:
+                        return told["event"], json.loads(told["data"])
+                    name, _, value = line.rstrip().partition(": ")
+                    told |= {name: value} if name else {}
+            return None
+
+        yield answer, next_event
+
+
+def ops(event):
+    name, data = event
+    assert name == "changes"
+    return [(each["op"], each["path"]) for each in data["changes"]]
+
+
+async def test_changes_are_followed_live_through_the_gateway_and_end_with_the_bucket(
+    call, batch, hashes, sandbox, tmp_path
+):
+    await call("POST", "/api/buckets/alice/fed", ALICE, json={"visibility": "private"})
+    begun = (await call("GET", "/api/buckets/alice/fed", ALICE)).json["updatedAt"]
+    await batch("alice/fed", copied("a", hashes[0]), copied("b", hashes[0]))
+    async with gateway_for(sandbox.url, tmp_path) as gateway, following(gateway.url, since=begun) as (answer, event):
+        assert answer.content_type == "text/event-stream"
+        first = await event()
+        assert ops(first) == [("add", "a"), ("add", "b")]
+        assert first[1]["changes"][0]["size"] == len(WEIGHTS)
+        assert first[1]["changes"][0]["xetHash"] == hashes[0]
+        assert await event() == ("ready", {"cursor": first[1]["cursor"]})
+        await batch("alice/fed", copied("a", hashes[1], "alice/closed"), deleted("b"), deleted("never"))
+        second = await event()
+        assert ops(second) == [("update", "a"), ("delete", "b")]
+        async with following(gateway.url, cursor=first[1]["cursor"]) as (_, again):
+            assert await again() == second
+            assert (await again())[0] == "ready"
+        await call("DELETE", "/api/buckets/alice/fed", ALICE)
+        assert await event() is None
+
+
+async def test_a_place_that_is_not_known_any_more_is_told_so(call, batch, hashes, sandbox, monkeypatch):
+    monkeypatch.setattr(bucket_feeds, "MOST_BATCHES", 1)
+    await call("POST", "/api/buckets/alice/fed", ALICE, json={})
+    begun = (await call("GET", "/api/buckets/alice/fed", ALICE)).json["updatedAt"]
+    async with following(sandbox.url) as (_, event):
+        assert await event() == ("ready", {})
+    for name in "abc":
+        await batch("alice/fed", copied(name, hashes[0]))
+    for place in ({"since": begun}, {"since": "2020-01-01T00:00:00Z"}, {"cursor": "0123456789abcdef-1"}):
+        async with following(sandbox.url, **place) as (_, event):
+            assert (await event())[0] == "reset"
+            assert await event() is None
+    for wrong in ({"since": "yesterday"}, {"cursor": "x"}, {"cursor": "a-b"}):
+        async with following(sandbox.url, **wrong) as (answer, _):
+            assert answer.status == 400
+    newest = (await call("GET", "/api/buckets/alice/fed", ALICE)).json["updatedAt"]
+    async with following(sandbox.url, since=newest) as (_, event):
+        assert ops(await event()) == [("add", "c")]
+        assert (await event())[0] == "ready"
+
+
+async def test_who_may_not_see_a_bucket_does_not_follow_it(call, sandbox):
+    await call("POST", "/api/buckets/alice/fed", ALICE, json={})
+    async with following(sandbox.url, BOB) as (_, event):
+        assert await event() == ("ready", {})
+        await call("PUT", "/api/buckets/alice/fed/settings", ALICE, json={"private": True})
+        assert await event() is None
+    async with following(sandbox.url, BOB) as (answer, _):
+        assert answer.status == 404
