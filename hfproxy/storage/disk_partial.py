@@ -3,7 +3,8 @@
 import asyncio
 import fcntl
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -18,6 +19,8 @@ from hfproxy.storage.threads import DiskThreads
 # What a crash of the machine may cost at most, of one file: so many bytes, or what arrives in so much time.
 _SYNC_EVERY_BYTES = 64 * 1024**2
 _SYNC_EVERY_S = 5.0
+# What one call of the system takes (IOV_MAX).
+_MOST_PIECES = 1024
 
 
 class DiskPartial:
@@ -42,7 +45,6 @@ class DiskPartial:
         self._digest = FollowingDigest(key, blocks.size_bytes, fd, blocks.ready_until)
         self._room: set[int] = set()  # missing blocks that room is set aside for
         self._unsynced, self._synced_at = 0, monotonic()
-        self._following: asyncio.Task[None] | None = None
         self._syncing: asyncio.Task[None] | None = None
         self._verified = self._settled = self._closed = False
         space.settle(key, blocks.kept_bytes())
@@ -65,20 +67,16 @@ class DiskPartial:
             self._room -= wanted
             raise
 
-    async def write(self, start: int, content: bytes) -> None:
-        stop = start + len(content)
+    async def write(self, start: int, *pieces: bytes) -> None:
+        stop = start + sum(map(len, pieces))
         try:
-            await self._threads.run(self._write, start, content)
+            await self._threads.begin(partial(self._write, start, pieces))
         except asyncio.CancelledError as cancelled:
             if cancelled.__cause__ is None:
                 self._note(start, stop)  # what the thread wrote is there
             raise
         self._note(start, stop)
-        # The digest takes these bytes in while the next are written; one bunch at a time waits in memory for it.
-        await self._followed()
-        self._following = asyncio.create_task(self._threads.run(self._digest.follow, start, content))
-        self._following.add_done_callback(lambda task: task.cancelled() or task.exception())
-        await self._sync_sometimes()
+        self._sync_sometimes()
 
     async def read(self, start: int, stop: int) -> bytes:
         return await self._threads.run(os.pread, self.fd, stop - start, start)
@@ -116,8 +114,7 @@ class DiskPartial:
 
     async def _followed(self) -> None:
         """Waits until the digest has let go of the file; an error of its shows again in `verify`."""
-        while self._following is not None and not self._following.done():
-            await asyncio.wait([self._following])
+        await self._threads.run(self._digest.rest)
 
     def _note(self, start: int, stop: int) -> None:
         """Lets readers have what a thread wrote."""
@@ -140,26 +137,30 @@ class DiskPartial:
             self._space.settle(self.key, size_bytes)
         self._on_settled()
 
-    def _write(self, start: int, content: bytes) -> None:
-        view, written = memoryview(content), 0
-        while written < len(content):
-            written += os.pwrite(self.fd, view[written:], start + written)
-        self._journal.add(self._blocks.ended_by(start, start + len(content)))
+    def _write(self, start: int, pieces: Sequence[bytes], written: Callable[[], object]) -> None:
+        """Writes and then hashes, in one go of one thread; the bytes may be read from `written` on."""
+        at = start
+        for first in range(0, len(pieces), _MOST_PIECES):
+            at = _write_all(self.fd, pieces[first : first + _MOST_PIECES], at)
+        self._journal.add(self._blocks.ended_by(start, at))
+        self._digest.follow(start, pieces, written)
 
-    async def _sync_sometimes(self) -> None:
+    def _sync_sometimes(self) -> None:
         """Begins to bring the bytes to the disk, beside those that still come. Raises what the last time ended in."""
         if self._unsynced < _SYNC_EVERY_BYTES or monotonic() - self._synced_at < _SYNC_EVERY_S:
             return
-        if self._syncing is None or self._syncing.done():
-            await self._synced()
-            self._unsynced, self._synced_at = 0, monotonic()
-            self._syncing = asyncio.create_task(self._threads.run(self._sync_now, self._journal.records))
+        if self._syncing is not None:
+            if not self._syncing.done():
+                return
+            self._syncing.result()
+        self._unsynced, self._synced_at = 0, monotonic()
+        self._syncing = asyncio.create_task(self._threads.run(self._sync_now, self._journal.records))
 
     async def _synced(self) -> None:
         """Waits until nothing is on its way to the disk. Raises BlobProblem: the system tells it once only."""
-        if self._syncing is not None:
-            await asyncio.wait([self._syncing])
-            self._syncing.result()
+        if (syncing := self._syncing) is not None:
+            await asyncio.wait([syncing])
+            syncing.result()
 
     def _sync_now(self, records: int) -> None:
         os.fdatasync(self.fd)
@@ -176,6 +177,17 @@ class DiskPartial:
     def _discard(self) -> None:
         self._layout.partial_bytes(self.key).unlink(missing_ok=True)
         self._layout.partial_blocks(self.key).unlink(missing_ok=True)
+
+
+def _write_all(fd: int, pieces: Sequence[bytes], start: int) -> int:
+    """Where the pieces end, all of them written from `start` on."""
+    stop = start + sum(map(len, pieces))
+    at = start + os.pwritev(fd, pieces, start)
+    if at < stop:  # a disk that becomes full takes a part
+        rest = memoryview(b"".join(pieces))
+        while at < stop:
+            at += os.pwrite(fd, rest[at - start :], at)
+    return stop
 
 
 def open_partial(layout: Layout, key: BlobKey, size_bytes: int, block_size: int) -> tuple[Blocks, int, Journal]:

@@ -3,7 +3,7 @@
 import errno
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hfproxy.storage.blobs import BlobKey, begin_digest
 
@@ -16,27 +16,42 @@ class FollowingDigest:
     """The digest of a growing file's first bytes; little is left to hash when the last one comes.
 
     What comes in order is hashed from memory. What does not is read back, from the system's cache as a rule, once the
-    gap before it is closed. Its calls block, may come from several threads at once, and never wait for each other: who
-    finds it busy leaves the work to the next.
+    gap before it is closed. Its calls block, and may come from several threads at once.
     """
 
     def __init__(self, key: BlobKey, size_bytes: int, fd: int, ready_until: Callable[[int], int]) -> None:
         self._digest, self._done = begin_digest(key.algorithm, size_bytes), 0
+        self._next = 0  # where `_done` will be when whoever has the turn is through
         self._fd, self._ready_until = fd, ready_until
         self._turn = threading.Lock()
 
-    def follow(self, start: int, content: bytes) -> None:
-        """Takes in bytes that were just written at `start`."""
-        if not self._turn.acquire(blocking=False):
+    def follow(self, start: int, pieces: Sequence[bytes], begun: Callable[[], object]) -> None:
+        """Takes in bytes that were just written at `start`; `begun` is called after the waiting and before the work.
+
+        Bytes that are next in order wait for their turn, so that who goes on from `begun` is never more than one bunch
+        ahead of the digest. Others never wait: who finds it busy leaves the work to the next.
+        """
+        if not self._turn.acquire(blocking=start == self._next):
+            begun()
             return
         try:
             if start == self._done:
-                self._digest.update(content)
-                self._done += len(content)
+                self._next = start + sum(map(len, pieces))
+                begun()
+                for piece in pieces:
+                    self._digest.update(piece)
+                self._done = self._next
             else:
-                self._catch_up(min(self._ready_until(self._done), self._done + _CATCH_UP * len(content)))
+                begun()
+                length = sum(map(len, pieces))
+                self._catch_up(min(self._ready_until(self._done), self._done + _CATCH_UP * length))
         finally:
             self._turn.release()
+
+    def rest(self) -> None:
+        """Returns when nobody works on it any more."""
+        with self._turn:
+            pass
 
     def finish(self, size_bytes: int) -> str:
         """The hex digest of the whole file."""
@@ -50,4 +65,4 @@ class FollowingDigest:
             if not content:
                 raise OSError(errno.EIO, "a partial blob is shorter than it should be")
             self._digest.update(content)
-            self._done += len(content)
+            self._done = self._next = self._done + len(content)

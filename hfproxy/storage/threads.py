@@ -4,6 +4,7 @@ import asyncio
 import errno
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from hfproxy.storage.blobs import BlobStoreBroken, StorageFull
@@ -26,16 +27,45 @@ class DiskThreads:
         Raises StorageFull, BlobStoreBroken (its cause is the OSError). A CancelledError whose cause is None says that
         the function did all it should.
         """
-        work = asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*args, **kwargs))
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            await asyncio.wait([work])
-            raise asyncio.CancelledError from work.exception()
-        except OSError as error:
-            told = f"{error.strerror}: {error.filename}" if error.filename else f"{error.strerror}"
-            raise (StorageFull if error.errno in _FULL else BlobStoreBroken)(told) from error
+        loop = asyncio.get_running_loop()
+        return await _outcome(loop.run_in_executor(self._pool, lambda: function(*args, **kwargs)))
+
+    async def begin(self, function: Callable[[Callable[[], object]], object]) -> None:
+        """Returns as soon as the function calls what it is called with, which it must; it may work on after that.
+
+        Up to there it raises, and is cancelled, as in `run`; what the function raises later is lost.
+        """
+        loop = asyncio.get_running_loop()
+        far_enough: asyncio.Future[None] = loop.create_future()
+
+        def settle(error: BaseException | None) -> None:
+            if far_enough.done():
+                return
+            if error is None:
+                far_enough.set_result(None)
+            else:
+                far_enough.set_exception(error)
+
+        def work() -> None:
+            try:
+                function(partial(loop.call_soon_threadsafe, settle, None))
+            except BaseException as error:  # handed on, as an executor does
+                loop.call_soon_threadsafe(settle, error)
+
+        self._pool.submit(work)
+        await _outcome(far_enough)
 
     def end(self) -> None:
         """Waits for what is under way; blocks."""
         self._pool.shutdown(wait=True)
+
+
+async def _outcome(work: asyncio.Future[T]) -> T:
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise asyncio.CancelledError from work.exception()
+    except OSError as error:
+        told = f"{error.strerror}: {error.filename}" if error.filename else f"{error.strerror}"
+        raise (StorageFull if error.errno in _FULL else BlobStoreBroken)(told) from error

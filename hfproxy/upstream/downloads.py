@@ -102,12 +102,12 @@ class FileBody:
     async def chunks(self) -> AsyncGenerator[bytes]:
         """The bytes as they arrive. Raises UpstreamError if they stop before the end, or for too long."""
         content = self._response.content
-        while True:
+        while not content.at_eof():
             with network_faults(self._asked):
-                chunk = await content.readany()
-            if not chunk:
-                return
-            yield chunk
+                # One by one: all that are there at once would be copied together.
+                chunk, _ = await content.readchunk()
+            if chunk:
+                yield chunk
 
 
 class HubFiles:

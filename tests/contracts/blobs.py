@@ -105,7 +105,8 @@ class BlobStoreContract:
             async def lane(start: int, stop: int) -> None:
                 while start < stop:
                     end = min(start + grain // 3, stop)
-                    await partial.write(start, content[start:end])
+                    part = start + (end - start) // 3
+                    await partial.write(start, content[start:part], content[part:end])
                     start = end
 
             await asyncio.gather(lane(5 * grain, len(content)), lane(0, 2 * grain), lane(2 * grain, 5 * grain))

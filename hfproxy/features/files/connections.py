@@ -1,8 +1,9 @@
 """How many connections all downloads have together, and how much memory each may take."""
 
-_FEW = 8
-_LARGE_BUFFER_BYTES = 256 * 1024
-_SMALL_BUFFER_BYTES = 64 * 1024
+_MIB = 1024**2
+# Fewer connections than this: what a further one may hold.
+_BUFFERS = ((1, _MIB), (8, _MIB // 4))
+_SMALL_BUFFER_BYTES = _MIB // 16
 
 
 class Connections:
@@ -17,8 +18,11 @@ class Connections:
         return self.count < self._most
 
     def buffer_bytes(self) -> int:
-        """What one connection may hold in memory: less, the more there are, so that hundreds fit."""
-        return _LARGE_BUFFER_BYTES if self.count < _FEW else _SMALL_BUFFER_BYTES
+        """The unit of what a new connection may hold in memory: less, the more there are, so that hundreds fit.
+
+        A lone one may hold much: the fewer the hand-overs between threads, the faster it is.
+        """
+        return next((size for count, size in _BUFFERS if self.count < count), _SMALL_BUFFER_BYTES)
 
     def opened(self) -> None:
         self.count += 1

@@ -111,6 +111,17 @@ async def test_a_torn_journal_record_is_no_block(tmp_path: Path, torn_bytes: int
         await partial.close()
 
 
+async def test_pieces_may_be_more_than_one_call_of_the_system_takes(tmp_path: Path) -> None:
+    key, content = sample(1.5, BLOCK_SIZE_BYTES)
+    async with disk_blobs(tmp_path) as store:
+        partial = await store.partial(key, len(content))
+        await partial.reserve(0, len(content))
+        await partial.write(0, *(content[start : start + 700] for start in range(0, len(content), 700)))
+        assert await partial.read(0, len(content)) == content
+        await partial.verify()
+        await partial.close()
+
+
 async def test_lost_bytes_under_a_journal_are_missed(tmp_path: Path) -> None:
     key, content = sample(2, BLOCK_SIZE_BYTES)
     async with disk_blobs(tmp_path) as store:

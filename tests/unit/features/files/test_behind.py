@@ -12,17 +12,38 @@ class SlowSink:
     """Writes when `go` is set; `full` makes it fail instead."""
 
     def __init__(self) -> None:
-        self.pieces: list[tuple[int, bytes]] = []
-        self.go, self.full = asyncio.Event(), False
+        self.calls: list[tuple[int, bytes]] = []
+        self.begun, self.go, self.full = asyncio.Event(), asyncio.Event(), False
 
-    async def write(self, start: int, content: bytes) -> None:
+    async def write(self, start: int, *pieces: bytes) -> None:
+        self.begun.set()
         await self.go.wait()
         if self.full:
             raise StorageFull("full")
-        self.pieces.append((start, content))
+        self.calls.append((start, b"".join(pieces)))
 
 
-async def test_what_came_meanwhile_is_written_in_one_piece_though_nothing_follows_it() -> None:
+async def test_what_comes_together_is_written_together() -> None:
+    sink = SlowSink()
+    sink.go.set()
+    behind = WriteBehind(sink, 10, enough_bytes=100, written=lambda _: None)
+    for piece in (b"ab", b"cd", b"ef"):
+        await behind.add(piece)
+    await behind.drain()
+    assert sink.calls == [(10, b"abcdef")]
+
+
+async def test_what_is_enough_is_written_though_more_comes_with_it() -> None:
+    sink = SlowSink()
+    sink.go.set()
+    behind = WriteBehind(sink, 0, enough_bytes=4, written=lambda _: None)
+    for piece in (b"ab", b"cd", b"ef"):
+        await behind.add(piece)
+    await behind.drain()
+    assert sink.calls == [(0, b"abcd"), (4, b"ef")]
+
+
+async def test_what_came_meanwhile_is_written_in_one_call_though_nothing_follows_it() -> None:
     sink, all_written = SlowSink(), asyncio.Event()
     counted: list[int] = []
 
@@ -31,34 +52,35 @@ async def test_what_came_meanwhile_is_written_in_one_piece_though_nothing_follow
         if sum(counted) == 6:
             all_written.set()
 
-    behind = WriteBehind(sink, 10, limit_bytes=100, written=written)
-    for piece in (b"ab", b"cd", b"ef"):
+    behind = WriteBehind(sink, 10, enough_bytes=100, written=written)
+    await behind.add(b"ab")
+    await sink.begun.wait()
+    for piece in (b"cd", b"ef"):
         await behind.add(piece)
-        await asyncio.sleep(0)  # the first is being written
     sink.go.set()
     await all_written.wait()
-    assert sink.pieces == [(10, b"ab"), (12, b"cdef")]
+    assert sink.calls == [(10, b"ab"), (12, b"cdef")]
 
 
 async def test_no_more_is_taken_than_may_wait() -> None:
     sink = SlowSink()
-    behind = WriteBehind(sink, 0, limit_bytes=4, written=lambda _: None)
+    behind = WriteBehind(sink, 0, enough_bytes=4, written=lambda _: None)
     await behind.add(b"ab")
-    await asyncio.sleep(0)
+    await sink.begun.wait()
     refused = asyncio.create_task(behind.add(b"cdef"))
     done, _ = await asyncio.wait([refused], timeout=0.01)
     assert not done
     sink.go.set()
     await refused
     await behind.drain()
-    assert sink.pieces == [(0, b"ab"), (2, b"cdef")]
+    assert sink.calls == [(0, b"ab"), (2, b"cdef")]
 
 
 async def test_an_error_is_told_to_who_adds_next_and_to_who_drains() -> None:
     sink = SlowSink()
     sink.full = True
     sink.go.set()
-    behind = WriteBehind(sink, 0, limit_bytes=4, written=lambda _: None)
+    behind = WriteBehind(sink, 0, enough_bytes=4, written=lambda _: None)
     await behind.add(b"ab")
     with pytest.raises(StorageFull):
         await behind.drain()
@@ -66,14 +88,25 @@ async def test_an_error_is_told_to_who_adds_next_and_to_who_drains() -> None:
         await behind.add(b"cd")
 
 
-async def test_stopped_it_ends_with_the_piece_in_hand() -> None:
+async def test_stopped_it_ends_with_the_pieces_in_hand() -> None:
     sink = SlowSink()
-    behind = WriteBehind(sink, 0, limit_bytes=100, written=lambda _: None)
+    counted: list[int] = []
+    behind = WriteBehind(sink, 0, enough_bytes=100, written=counted.append)
     await behind.add(b"ab")
-    await asyncio.sleep(0)
+    await sink.begun.wait()
     await behind.add(b"cd")
     stopping = asyncio.create_task(behind.stop())
     await asyncio.sleep(0)
     sink.go.set()
     await stopping
-    assert sink.pieces == [(0, b"ab")]
+    assert (sink.calls, counted) == ([(0, b"ab")], [2])
+
+
+async def test_stopped_before_it_began_it_writes_nothing() -> None:
+    sink = SlowSink()
+    sink.go.set()
+    counted: list[int] = []
+    behind = WriteBehind(sink, 0, enough_bytes=100, written=counted.append)
+    await behind.add(b"ab")
+    await behind.stop()
+    assert (sink.calls, counted) == ([], [])
