@@ -303,6 +303,11 @@ class FilesSettings(Group):
     accel_prefix: str | None = Field(
         None, description="Prefix of X-Accel-Redirect addresses, where a front server sends kept files itself"
     )
+    accel_answers: bool = Field(
+        False,
+        description="Lets a front server give the answer for a small file or a HEAD by commit hash again for a second "
+        "(X-Accel-Expires). Only behind docs/nginx.conf: its key keeps callers apart",
+    )
 
 
 class XetSettings(Group):

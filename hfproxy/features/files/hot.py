@@ -24,7 +24,7 @@ from hfproxy.metrics import Metrics
 from hfproxy.repeated_lines import RepeatedLine
 from hfproxy.storage.blobs import BlobKey
 from hfproxy.storage.pointers import FileEntry
-from hfproxy.upstream.refs import FileRef
+from hfproxy.upstream.refs import FileRef, is_commit_hash
 from hfproxy.upstream.xet import XetOffers
 
 _MOST_TARGETS = 4096
@@ -58,8 +58,13 @@ class HotFiles:
         metrics: Metrics,
         offers: Callable[[], XetOffers | None],
         xet_mode: str,
+        kept_in_front: bool,
     ) -> None:
-        """offers: what everybody is offered by Xet; None where that is another question for each caller."""
+        """offers: what everybody is offered by Xet; None where that is another question for each caller.
+
+        kept_in_front: a front server may give answers again to the same caller, for a second.
+        """
+        self._kept_in_front = kept_in_front
         self._callers, self._admission, self._service, self._metrics = callers, admission, service, metrics
         self._offers, self._xet_mode = offers, xet_mode
         self._known: OrderedDict[str, _Hot] = OrderedDict()
@@ -119,4 +124,7 @@ class HotFiles:
             offer = XetOffer.at(offered_at, self._xet_mode)
             told = offer.headers(hot.ref.repo, hot.entry.commit_hash, hot.entry.xet_hash)
             head += "".join(f"{name}: {value}\r\n" for name, value in told.items()).encode()
+        if self._kept_in_front and is_commit_hash(hot.ref.revision):
+            # Not by a name, which may mean another commit as soon as somebody has written one.
+            head += b"X-Accel-Expires: 1\r\n"
         return Ready(head, line, self._metrics.of_route(method, hot.route, 200))

@@ -129,6 +129,7 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
                 metrics=app[METRICS],
                 offers=partial(offers_to_everybody, app),
                 xet_mode=settings.xet.mode,
+                kept_in_front=files.accel_answers,
             )
             app[QUICK_LANE].answers = (hot,)
         app[WRITE_WATCHERS].append(partial(_forget_what_was_written, service))

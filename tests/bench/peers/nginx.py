@@ -34,13 +34,17 @@ http {{
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
   proxy_cache_path {folder}/kept levels=1:2 keys_zone=kept:10m max_size=20g inactive=1h use_temp_path=off;
+  {servers}
+}}
+"""
+_SERVERS = """
   upstream hub {{ server {upstream}; keepalive 64; }}
   server {{
     listen 127.0.0.1:{port} backlog=2048;
     {location}
   }}
-}}
 """
+_FRONT = Path(__file__).parents[3] / "docs" / "nginx.conf"
 _PROXY = """
       proxy_pass http://hub;
       proxy_http_version 1.1;
@@ -51,16 +55,8 @@ _PROXY = """
       proxy_cache_valid 200 206 302 1h;
       proxy_ignore_headers Cache-Control Expires Vary;
 """
-_LOCATIONS: dict[Role, str] = {
+_LOCATIONS: dict[str, str] = {
     "files": "root {root};",
-    # Files that the gateway names by X-Accel-Redirect lie below {root}.
-    "front": """location / {
-      proxy_pass http://hub;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $http_host;
-    }
-    location /kept/ { internal; alias {root}/; }""",
     "cache": "location / {" + _PROXY + "      proxy_cache_key $uri;\n    }",
     "slices": "location / {"
     + "      slice 4m;"
@@ -75,8 +71,8 @@ def installed() -> bool:
 
 @contextmanager
 def nginx(role: Role, *, root: Path | None = None, upstream: str | None = None, workers: int = 1) -> Iterator[Server]:
-    """A running nginx. root: the folder of `files` or `front`. upstream: what is cached, a server without redirects,
-    or the gateway."""
+    """A running nginx. root: the folder of `files`, or of the blobs of `front`, which is the documented configuration.
+    upstream: what is cached, a server without redirects, or the gateway."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         config = folder / "nginx.conf"
@@ -85,9 +81,7 @@ def nginx(role: Role, *, root: Path | None = None, upstream: str | None = None, 
             _CONFIG.format(
                 folder=folder,
                 workers=workers,
-                port=port,
-                upstream=urlsplit(upstream).netloc if upstream else "127.0.0.1:9",
-                location=_LOCATIONS[role].replace("{root}", str(root)),
+                servers=_servers(role, port, upstream=_host(upstream), root=root, folder=folder),
             )
         )
         # Its worker must be able to read what a root user's temporary folders hold.
@@ -100,6 +94,25 @@ def nginx(role: Role, *, root: Path | None = None, upstream: str | None = None, 
         finally:
             process.terminate()
             process.wait(10)
+
+
+def _host(url: str | None) -> str:
+    return urlsplit(url).netloc if url else "127.0.0.1:9"
+
+
+def _servers(role: Role, port: int, *, upstream: str, root: Path | None, folder: Path) -> str:
+    if role != "front":
+        return _SERVERS.format(port=port, upstream=upstream, location=_LOCATIONS[role].replace("{root}", str(root)))
+    text = _FRONT.read_text()
+    for documented, ours in (
+        ("listen 80;", f"listen 127.0.0.1:{port} backlog=2048;"),
+        ("server 127.0.0.1:8080;", f"server {upstream};"),
+        (" /data/blobs/;", f" {root}/;"),
+        (" /run/hfproxy-answers ", f" {folder}/answers "),
+    ):
+        assert text.count(documented) == 1, documented
+        text = text.replace(documented, ours)
+    return text
 
 
 def _worker_of(master: int) -> int:
