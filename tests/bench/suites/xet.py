@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -12,6 +13,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from random import Random
+from typing import IO
 
 from hfproxy.sandbox.server import Sandbox, SandboxConfig, running_sandbox
 from tests.bench.effort import Effort
@@ -21,7 +23,7 @@ from tests.bench.rounds import interleaved, middle
 from tests.support.clients import NEWEST, client, environment
 
 _MIB = 1024**2
-_SIZE = 64 * _MIB
+_STEP = 16 * _MIB
 _CHANGED_TENTHS = 1
 _REPO, _FILE = "alice/bench", "model.bin"
 _DOWN, _PLAIN, _DIRECT_DOWN = "Xet, kept by the gateway", "plain HTTP, kept by the gateway", "Xet, directly"
@@ -44,12 +46,13 @@ class Moved:
 
 def xet(effort: Effort) -> Report:
     """A second version that shares nine tenths, a hot download next to plain HTTP, an upload next to a direct one."""
+    size = effort.mib * _MIB
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         hub = stack.enter_context(_sandbox(folder / "hub"))
         server = stack.enter_context(gateway(hub.url, HFPROXY_XET__MODE="relay", HF_TOKEN="", HF_ACCESS_TOKEN=""))
         through, directly = _Client(folder, server.url, server), _Client(folder, hub.url, server)
-        first, second = _versions(folder)
+        first, second = _versions(folder, size)
         traffic = hub.hub.cas.traffic
         cost = []
         for file in (first, second):
@@ -57,7 +60,7 @@ def xet(effort: Effort) -> Report:
             for _ in ("cold", "hot"):
                 before = traffic.bytes_out
                 through.down(_REPO, _FILE)
-                cost.append((traffic.bytes_out - before) / _SIZE)
+                cost.append((traffic.bytes_out - before) / size)
         through.down(_REPO, _FILE, plain=True)
         down = interleaved(
             {
@@ -68,11 +71,11 @@ def xet(effort: Effort) -> Report:
             rounds=effort.rounds,
         )
         up = interleaved(
-            {_UP: partial(_up_fresh, through, folder), _DIRECT_UP: partial(_up_fresh, directly, folder)},
+            {_UP: partial(_up_fresh, through, folder, size), _DIRECT_UP: partial(_up_fresh, directly, folder, size)},
             rounds=effort.rounds,
         )
     speed = {
-        (way, name): middle(each, lambda moved: moved.mib_per_s(_SIZE))
+        (way, name): middle(each, lambda moved: moved.mib_per_s(size))
         for way, results in (("down", down), ("up", up))
         for name, each in results.items()
     }
@@ -82,7 +85,7 @@ def xet(effort: Effort) -> Report:
     return Report(
         name="xet",
         title="Xet",
-        method=f"The real client (huggingface_hub {NEWEST} with hf_xet) and a file of {_SIZE // _MIB} MiB that does "
+        method=f"The real client (huggingface_hub {NEWEST} with hf_xet) and a file of {effort.mib} MiB that does "
         "not shrink, each time with an empty cache of its own; the sandbox Hub is the upstream and, with the client, "
         "shares the cores with the gateway. *Plain HTTP* is the same client without hf_xet.",
         findings=[
@@ -145,29 +148,32 @@ class _Client:
         )
 
 
-def _up_fresh(by: _Client, folder: Path) -> Moved:
+def _up_fresh(by: _Client, folder: Path, size: int) -> Moved:
     """Uploads what no store has seen."""
     number = next(_numbers)
-    file = _written(folder / "fresh.bin", _random(1000 + number, _SIZE))
+    file = folder / "fresh.bin"
+    with file.open("wb") as fresh:
+        _fill(fresh, 1000 + number, size)
     return by.up(f"alice/up-{number}", file, _FILE)
 
 
-def _versions(folder: Path) -> tuple[Path, Path]:
+def _versions(folder: Path, size: int) -> tuple[Path, Path]:
     """A file, and its next version: a tenth of it is new, in one place, as when a layer was trained on."""
-    first = _random(1, _SIZE)
-    changed = _SIZE * _CHANGED_TENTHS // 10
-    second = first[: _SIZE // 3] + _random(2, changed) + first[_SIZE // 3 + changed :]
-    return _written(folder / "first.bin", first), _written(folder / "second.bin", second)
+    first, second = folder / "first.bin", folder / "second.bin"
+    with first.open("wb") as written:
+        _fill(written, 1, size)
+    shutil.copyfile(first, second)
+    with second.open("r+b") as changed:
+        changed.seek(size // 3)
+        _fill(changed, 2, size * _CHANGED_TENTHS // 10)
+    return first, second
 
 
-def _random(seed: int, size: int) -> bytes:
+def _fill(file: IO[bytes], seed: int, size: int) -> None:
+    """Writes what does not shrink."""
     random = Random(seed)
-    return b"".join(random.randbytes(min(64 * _MIB, size - at)) for at in range(0, size, 64 * _MIB))
-
-
-def _written(path: Path, content: bytes) -> Path:
-    path.write_bytes(content)
-    return path
+    for at in range(0, size, _STEP):
+        file.write(random.randbytes(min(_STEP, size - at)))
 
 
 @contextmanager
