@@ -68,9 +68,12 @@ async def running_sandbox(config: SandboxConfig | None = None) -> AsyncIterator[
         cdn_port = await _listen(cdn_app(hub), config.host, config.cdn_port, runners, tls)
         cas_port = await _listen(cas_app(hub), config.host, config.cas_port, runners, tls)
         scheme = "https" if tls else "http"
-        hub.url = f"{scheme}://{config.host}:{hub_port}"
-        hub.cdn_url = f"{scheme}://{config.cdn_name}:{cdn_port}"
-        hub.cas_url = f"{scheme}://{config.cdn_name}:{cas_port}"
+        host, elsewhere = config.host, config.cdn_name
+        if ":" in host:
+            host = elsewhere = f"[{host}]"  # many a machine's localhost is 127.0.0.1 alone
+        hub.url = f"{scheme}://{host}:{hub_port}"
+        hub.cdn_url = f"{scheme}://{elsewhere}:{cdn_port}"
+        hub.cas_url = f"{scheme}://{elsewhere}:{cas_port}"
         yield Sandbox(hub, hub.url, hub.cdn_url, hub.cas_url, authority)
     finally:
         hub.troubles.clear()  # nothing that hangs on order keeps the end waiting

@@ -182,7 +182,7 @@ class HubClient:
         endpoint = URL(self.endpoint)
         return URL.build(
             scheme=endpoint.scheme,
-            authority=endpoint.authority,
+            authority=endpoint.raw_authority,  # the other one has lost the brackets of an IPv6 address
             path=endpoint.raw_path.rstrip("/") + raw_target,
             encoded=True,
         )
