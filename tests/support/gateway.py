@@ -24,7 +24,7 @@ async def gateway_for(upstream: str, root: Path, **variables: str) -> AsyncItera
     """A gateway before `upstream`. variables: settings without prefix, as `UPSTREAM__ANSWER_TIMEOUT="1s"`."""
     environ = {
         "HF_ENDPOINT": upstream,
-        "HF_TOKEN": "hf_gateway_token_of_the_tests",
+        "HFPROXY_UPSTREAM__TOKEN": "hf_gateway_token_of_the_tests",
         "HFPROXY_SERVER__PORT": "0",
         "HFPROXY_STORAGE__ROOT": str(root),
         **{f"HFPROXY_{name}": value for name, value in variables.items()},
