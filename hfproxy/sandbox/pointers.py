@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
+from hfproxy.upstream.lfs import pointer
+
 LONGEST_POINTER_BYTES = 1024
 _POINTER = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-\d-\w+ [^\n]+\n)*"
@@ -29,7 +31,4 @@ class Pointer:
         return cls(found["oid"].decode(), int(found["size"]))
 
     def __bytes__(self) -> bytes:
-        return b"version https://git-lfs.github.com/spec/v1\noid sha256:%b\nsize %d\n" % (
-            self.oid.encode(),
-            self.size_bytes,
-        )
+        return pointer(self.oid, self.size_bytes)

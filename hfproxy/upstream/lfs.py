@@ -43,6 +43,11 @@ class Target:
         return "GET" in self.methods and self.oid is not None and self.size_bytes is not None
 
 
+def pointer(oid: str, size_bytes: int) -> bytes:
+    """The text that git keeps in place of a large file, in its one valid form (git-lfs `docs/spec.md`)."""
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size_bytes}\n".encode()
+
+
 def without_xet(question: bytes) -> bytes:
     """The batch question without the offer to use Xet, so that the Hub answers with plain transfers."""
     try:

@@ -9,15 +9,15 @@ from hfproxy.upstream.refs import BadReference, FileRef
 _LONGEST_REMEMBERED = 1024
 
 
-def file_named(raw_path: str) -> tuple[FileRef, str] | None:
-    """The file that a `resolve` path names, and the one spelling of its repository; None for any other path."""
-    return _parsed(raw_path) if len(raw_path) <= _LONGEST_REMEMBERED else _parsed.__wrapped__(raw_path)
+def file_named(raw_path: str, verb: str = "resolve") -> tuple[FileRef, str] | None:
+    """The file that a `resolve` or `raw` path names, and the one spelling of its repository; None for others."""
+    return (_parsed if len(raw_path) <= _LONGEST_REMEMBERED else _parsed.__wrapped__)(raw_path, verb)
 
 
 @lru_cache(maxsize=8192)
-def _parsed(raw_path: str) -> tuple[FileRef, str] | None:
+def _parsed(raw_path: str, verb: str) -> tuple[FileRef, str] | None:
     try:
-        ref = FileRef.parse(raw_path)
+        ref = FileRef.parse(raw_path, verb=verb)
     except BadReference:
         return None
     return ref, str(ref.repo.folded)
@@ -26,8 +26,10 @@ def _parsed(raw_path: str) -> tuple[FileRef, str] | None:
 class FilePaths(DynamicResource):
     """Matches the undecoded paths that name a file (contract 9.1); its route parses nothing again."""
 
-    def __init__(self) -> None:
-        super().__init__("/{file}/resolve/{rest}")
+    def __init__(self, verb: str = "resolve") -> None:
+        super().__init__(f"/{{file}}/{verb}/{{rest}}")
+        self._verb, self._in_between = verb, f"/{verb}/"
 
     def _match(self, path: str) -> dict[str, str] | None:
-        return {"file": path} if "/resolve/" in path and file_named(path) is not None else None
+        named = self._in_between in path and file_named(path, self._verb) is not None
+        return {"file": path} if named else None

@@ -24,7 +24,10 @@ from hfproxy.features.files.service import FileService
 from hfproxy.features.passthrough.xet_offers import offers_of_xet
 from hfproxy.features.policy.taking import transfer
 from hfproxy.keys import ACTING, SETTINGS
-from hfproxy.upstream.headers import DOWNLOAD_COUNTER
+from hfproxy.storage.blobs import Algorithm, BlobKey
+from hfproxy.upstream.headers import DOWNLOAD_COUNTER, LINKED_ETAG, LINKED_SIZE
+from hfproxy.upstream.lfs import pointer
+from hfproxy.upstream.refs import FileRef
 from hfproxy.upstream.rewriting import MAX_HTTP_DOWNLOAD_SIZE, is_fileinfo
 from hfproxy.upstream.xet import XetOffers
 
@@ -46,6 +49,43 @@ async def answer_file(request: web.Request) -> web.StreamResponse:
     named = file_named(request.match_info["file"])
     assert named is not None
     ref, repo = named
+    found = await _found(request, ref, repo)
+    by_xet, fileinfo = found.entry.xet_hash is not None, _wants_fileinfo(request)
+    offers = await offers_of_xet(request, ref.repo) if by_xet or fileinfo else XetOffers.NONE
+    if found.entry.size_bytes > MAX_HTTP_DOWNLOAD_SIZE or (fileinfo and offers is XetOffers.ALL):
+        # Python takes large files by Xet alone, others ask for nothing else; the relay leaves them the offer.
+        return await request.app[RELAY_FILE](request)
+    request[RELAYED] = True
+    offer = XetOffer.at(base_url(request), request.app[SETTINGS].xet.mode) if offers is XetOffers.ALL else None
+    told = file_headers(found, status=found.status, download="download" in request.query, xet=offer)
+    if (hot := request.app.get(HOT)) is not None:
+        hot.learn(request.raw_path, ref, repo, found, told, route=route_of(request))
+    return await answer_found(request, found, told)
+
+
+async def answer_raw(request: web.Request) -> web.StreamResponse:
+    """A file as git has it: a regular one's bytes, a large one's pointer (contract 4.1).
+
+    Who may read a file may read its pointer, which tells no more than its headers do.
+    """
+    named = file_named(request.match_info["file"], verb="raw")
+    assert named is not None
+    ref, repo = named
+    found = await _found(request, ref, repo)
+    request[RELAYED] = True
+    told = file_headers(found, status=found.status, download=False)
+    del told["Content-Disposition"]
+    if not found.entry.is_lfs:
+        return await answer_found(request, found, told)
+    content = pointer(found.entry.etag, found.entry.size_bytes)
+    for name in (LINKED_ETAG, LINKED_SIZE, "Accept-Ranges"):
+        told.pop(name, None)
+    told |= {"ETag": f'"{BlobKey.of(content, Algorithm.GIT).digest}"', "Content-Type": "text/plain; charset=utf-8"}
+    return web.Response(body=content, headers=told)
+
+
+async def _found(request: web.Request, ref: FileRef, repo: str) -> Found:
+    """The file, which this caller may have. Raises what `Admission.admit` and `Lookup.find` raise."""
     service, caller, credential = request.app[FILES], request[CALLER], request[ACTING]
     headers = [(name, request.headers[name]) for name in _HANDED_ON if name in request.headers]
 
@@ -58,17 +98,7 @@ async def answer_file(request: web.Request) -> web.StreamResponse:
     await request.app[ADMISSION].admit(caller, ref, credential, size_of=size_of)
     found = await find()
     note(repo=repo, commit_hash=found.entry.commit_hash)
-    by_xet, fileinfo = found.entry.xet_hash is not None, _wants_fileinfo(request)
-    offers = await offers_of_xet(request, ref.repo) if by_xet or fileinfo else XetOffers.NONE
-    if found.entry.size_bytes > MAX_HTTP_DOWNLOAD_SIZE or (fileinfo and offers is XetOffers.ALL):
-        # Python takes large files by Xet alone, others ask for nothing else; the relay leaves them the offer.
-        return await request.app[RELAY_FILE](request)
-    request[RELAYED] = True
-    offer = XetOffer.at(base_url(request), request.app[SETTINGS].xet.mode) if offers is XetOffers.ALL else None
-    told = file_headers(found, status=found.status, download="download" in request.query, xet=offer)
-    if (hot := request.app.get(HOT)) is not None:
-        hot.learn(request.raw_path, ref, repo, found, told, route=route_of(request))
-    return await answer_found(request, found, told)
+    return found
 
 
 async def answer_found(

@@ -29,7 +29,7 @@ from hfproxy.features.files.rights_store import (
     tell_refusals,
     write_rights,
 )
-from hfproxy.features.files.routes import FILES, HOT, LISTED, RELAY_FILE, answer_file
+from hfproxy.features.files.routes import FILES, HOT, LISTED, RELAY_FILE, answer_file, answer_raw
 from hfproxy.features.files.service import FileService
 from hfproxy.features.passthrough.routes import relay
 from hfproxy.features.passthrough.xet_offers import offers_to_everybody
@@ -153,7 +153,7 @@ async def _forget_what_was_written(service: FileService, written: Written) -> No
 def setup(app: web.Application) -> None:
     app[RELAY_FILE] = relay
     app.cleanup_ctx.append(provide)
-    paths = FilePaths()
-    app.router.register_resource(paths)
-    paths.add_route("GET", answer_file, expect_handler=say_continue)
-    paths.add_route("HEAD", answer_file, expect_handler=say_continue)
+    for paths, answer in ((FilePaths(), answer_file), (FilePaths("raw"), answer_raw)):
+        app.router.register_resource(paths)
+        for method in ("GET", "HEAD"):
+            paths.add_route(method, answer, expect_handler=say_continue)
