@@ -25,7 +25,8 @@ from hfproxy.redaction import redact, redact_value
 
 RENDERED: Final = "rendered"
 """The attribute of a log record that holds its finished line."""
-_MOST_WAITING = 128
+# So many fit into a pipe at once (64 KiB); what does not has to wait for its reader, in a thread of its own.
+_MOST_WAITING = 48
 _LATEST_S = 0.02
 _ROOT = logging.getLogger()
 # Of these alone no secret is made that `redact` knows by its looks.
