@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from hfproxy.storage.blobs import BlobStore
     from hfproxy.storage.database import Database
+    from hfproxy.upstream.refs import RepoRef
 
 _STDIO = Path("-")
 
@@ -78,29 +79,46 @@ def import_(
         ),
     ] = None,
     keep_pinned: Annotated[bool, typer.Option("--pin", help="Pin the repositories of a bundle.")] = False,
+    names: Annotated[
+        bool,
+        typer.Option(
+            "--names",
+            help="Of a client's cache also what files are called: offline, all whom we answer for may read them.",
+        ),
+    ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="REPO", help="With --names: these repositories alone; repeatable.")
+    ] = None,
 ) -> None:
     """Take in a bundle of another gateway, or the files that a Hub client has downloaded on this machine.
 
-    Every file is checked against its hash. Of a client's cache only bytes are taken: the Hub says what they are called.
+    Every file is checked against its hash. Of a client's cache only bytes are taken, and the Hub says what they are
+    called; with --names the cache is believed, and a gateway that is offline by its settings serves them.
     """
+    if only and not names:
+        raise typer.BadParameter("--only goes with --names: bytes are taken without their names")
     place = source or _cache_of_this_user()
     if place != _STDIO and not place.exists():
         fail(f"{place} does not exist")
     if place != _STDIO and place.is_dir():
-        _import_cache(place / "hub" if (place / "hub").is_dir() else place)
+        whose = [named(name)[0].folded for name in only or ()] if names else None
+        _import_cache(place / "hub" if (place / "hub").is_dir() else place, whose)
+    elif names:
+        raise typer.BadParameter("--names is for a client's cache: a bundle brings its names")
     else:
         _import_bundle(place, keep_pinned)
 
 
-def _import_cache(folder: Path) -> None:
+def _import_cache(folder: Path, named_repos: "list[RepoRef] | None") -> None:
+    """named_repos: whose names are taken, all where it is empty; None: nobody's."""
     from hfproxy.features.stocking.client_cache import Unusable, cached_files, take_in_cached
 
     found = list(cached_files(folder))
     if not found:
         fail(f"{folder} holds no files of a Hub client: it has no folders such as models--owner--name")
 
-    async def work(blobs: "BlobStore", _: "Database") -> "tuple[int, list[str]]":
-        new, problems = 0, []
+    async def work(blobs: "BlobStore", database: "Database") -> "tuple[int, list[str]]":
+        new, problems = 0, list[str]()
         with _progress("importing") as progress:
             bar = progress.add_task("importing", total=sum(cached.size_bytes for cached in found))
             for cached in found:
@@ -108,12 +126,27 @@ def _import_cache(folder: Path) -> None:
                     new += await take_in_cached(cached, blobs, progressed=lambda more: progress.advance(bar, more))
                 except Unusable as error:
                     problems.append(str(error))
+        if named_repos is not None:
+            await _take_names(folder, named_repos, blobs, database)
         return new, problems
 
     new, problems = with_store(work)
     out.print(f"{new} files taken in, {len(found) - new - len(problems)} were there", highlight=False)
     if problems:
         fail(f"{len(problems)} files were not taken:", *problems)
+
+
+async def _take_names(folder: Path, only: "list[RepoRef]", blobs: "BlobStore", database: "Database") -> None:
+    from hfproxy.features.stocking.client_names import names_in
+    from hfproxy.features.stocking.importing import name_all
+
+    kept = {info.key: info.size_bytes async for info in blobs.list() if info.complete}
+    found = names_in(folder, kept, only=only)
+    await name_all(database, found.manifest, found.bodies)
+    for repo in found.manifest.repositories:
+        told = f"{repo.repo}@{repo.commit_hash[:8]}"
+        lacks = "; no listing is kept, so that files may lack" if told in found.incomplete else ""
+        out.print(f"{told}: {len(repo.files)} files, {repo.access}{lacks}", highlight=False)
 
 
 def _import_bundle(place: Path, keep_pinned: bool) -> None:
