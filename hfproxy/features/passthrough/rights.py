@@ -1,7 +1,7 @@
 """What a caller must be for a relayed call."""
 
 from hfproxy.downstream.access import Caller, Role
-from hfproxy.errors import CallerNotAllowed
+from hfproxy.errors import CallerNotAllowed, CallerUnknown
 from hfproxy.features.access.decisions import require_hub_call, require_repos
 from hfproxy.upstream.credentials import Credential
 from hfproxy.upstream.routes import Right, Route
@@ -25,6 +25,9 @@ def check_rights(caller: Caller, acting: Credential, method: str, route: Route) 
         raise CallerNotAllowed(f"the key {caller.name} is limited, and this could read what the call does not name")
     if role is Role.ADMIN and acting.owner == "caller":
         role = Role.READER
+    if route.is_git and caller.kind == "anonymous" and Role.NONE < caller.role < role:
+        # git and git-lfs show the key that they have when they are asked for it, by 401, and not before.
+        raise CallerUnknown(f"this needs the role {role}: send a gateway key or a Hub token as git's password")
     require_hub_call(caller, method, *route.named, role=role, shared=route.shared)
     if route.sources:
         require_repos(caller, Role.READER, *route.sources)

@@ -240,3 +240,28 @@ async def test_what_clients_ask_without_showing_their_key_is_answered_without_an
         upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
         await ask("GET", "/api/agent-harnesses", **upgrade, **{"Sec-WebSocket-Key": "c29tZSBub25jZSBvZiAxNg=="})
         assert not any("authorization" in asked.headers for asked in hub.asked[told:])
+
+
+async def test_git_is_asked_for_its_key_where_those_without_may_only_read(hub: ScriptedHub, tmp_path: Path) -> None:
+    # It asks without first, and gives up at 403.
+    secret = await make_key(tmp_path)
+    batch = {"transfers": ["basic"], "objects": []}
+    async with gateway_for(hub.url, tmp_path, ACCESS__ANONYMOUS="reader") as gateway:
+
+        async def ask(method: str, path: str, **sent: Any) -> tuple[int, str]:
+            async with gateway.http.request(method, f"{gateway.url}/alice/demo{path}", **sent) as response:
+                return response.status, " ".join(response.headers.getall("WWW-Authenticate", []))
+
+        writes: list[tuple[str, str, dict[str, Any]]] = [
+            ("GET", ".git/info/refs?service=git-receive-pack", {}),
+            ("POST", "/git-receive-pack", {"data": b"0000"}),
+            ("POST", ".git/info/lfs/objects/batch", {"json": {**batch, "operation": "upload"}}),
+        ]
+        for method, path, sent in writes:
+            status, challenge = await ask(method, path, **sent)
+            assert (status, "Basic realm=" in challenge) == (401, True)
+        assert hub.asked == []
+        for method, path, sent in writes:
+            assert (await ask(method, path, **sent, headers={"Authorization": basic("git", secret)}))[0] == 200
+        assert (await ask("GET", ".git/info/refs?service=git-upload-pack"))[0] == 200
+        assert (await ask("POST", ".git/info/lfs/objects/batch", json={**batch, "operation": "download"}))[0] == 200
