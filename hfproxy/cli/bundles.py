@@ -40,17 +40,20 @@ def export(
     async def work(blobs: "BlobStore", database: "Database") -> "tuple[int, tuple[str, ...]]":
         exporter = Exporter(database=database, blobs=blobs, audience=audience(credential))
         plan = await exporter.plan(wanted)
-        draft = file.with_name(f".{file.name}.part")
+        # Two that write the same bundle at once each have a draft of their own. What is no file, a device or a named
+        # pipe, is written to as it is: to put a file in its place takes it from everybody.
+        is_file = file != _STDIO and (file.is_file() or not file.exists())
+        draft = file.with_name(f".{file.name}.{os.getpid()}.part") if is_file else file
         try:
             with ExitStack() as stack:
                 written = sys.stdout.buffer if file == _STDIO else stack.enter_context(draft.open("wb"))
                 with _progress("exporting") as progress:
                     bar = progress.add_task("exporting", total=plan.size_bytes)
                     await exporter.write(plan, written, progressed=lambda more: progress.advance(bar, more))
-            if file != _STDIO:
+            if is_file:
                 draft.replace(file)
         finally:
-            if file != _STDIO:
+            if is_file:
                 draft.unlink(missing_ok=True)
         for repo in plan.manifest.repositories:
             err.print(

@@ -1,8 +1,10 @@
 """Kept repositories are carried to where no Hub is; rights and hashes are carried with them."""
 
 import asyncio
+import contextlib
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -189,6 +191,25 @@ async def test_a_command_that_cannot_do_it_says_why_and_leaves_nothing(bundle: P
     assert (done.returncode, "damaged" in done.stderr, "Traceback" in done.stderr) == (1, True, False), done
     nothing = await command("cache", "export", "alice/open", "-o", str(tmp_path / "x.tar"), root=tmp_path / "there")
     assert (nothing.returncode, list(tmp_path.glob("*x.tar*"))) == (1, []), nothing
+
+
+async def test_a_named_pipe_is_written_to_and_not_replaced_by_a_file(bundle: Path, tmp_path: Path) -> None:
+    """Nor is a device: an export to /dev/null took it from the whole machine."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading, received = os.open(pipe, os.O_RDWR | os.O_NONBLOCK), bytearray()
+    asyncio.get_running_loop().add_reader(reading, lambda: received.extend(os.read(reading, 1 << 20)))
+    done = await command("cache", "export", "alice/open", "-o", str(pipe), root=bundle.parent / "data", HF_TOKEN=ALICE)
+    asyncio.get_running_loop().remove_reader(reading)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            received.extend(os.read(reading, 1 << 20))
+    os.close(reading)
+    assert done.returncode == 0, done
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+    with tarfile.open(fileobj=io.BytesIO(received)) as tar:
+        assert len(tar.getnames()) >= len(FILES)
 
 
 async def test_a_clients_cache_is_taken_in_and_its_bytes_are_not_fetched_again(tmp_path: Path) -> None:
