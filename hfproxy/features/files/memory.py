@@ -4,9 +4,12 @@ from collections import OrderedDict
 
 from hfproxy.storage.blobs import BlobKey
 
+# What a body takes besides its own bytes: its object, its name, its place in the dictionary. Measured.
+_ENTRY_BYTES = 320
+
 
 class BodyMemory:
-    """The most recently used bodies, up to so many bytes."""
+    """The most recently used bodies, up to so many bytes of memory in all."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
@@ -28,7 +31,7 @@ class BodyMemory:
         if key.digest in self._bodies or not self.takes(len(body)):
             return
         self._bodies[key.digest] = body
-        self._used += len(body)
+        self._used += len(body) + _ENTRY_BYTES
         while self._used > self._limit:
             _, dropped = self._bodies.popitem(last=False)
-            self._used -= len(dropped)
+            self._used -= len(dropped) + _ENTRY_BYTES
