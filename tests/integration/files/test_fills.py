@@ -230,8 +230,8 @@ async def test_it_goes_on_after_the_gateway_was_started_again(
     hub.gate.clear()
     async with open_blobs() as blobs, fills_between(hub, blobs) as fills:
         reading = asyncio.create_task(read(fills, key, SIZE))
-        await until(lambda: hub.sent_bytes >= 6 * MIB + 99)
-        await asyncio.sleep(0.05)
+        async with fills.following(key, SIZE, way_to("w.bin"), key.digest, start=0, stop=SIZE, whole=True) as (fill, _):
+            await until(lambda: sum(stop - start for start, stop in fill.blob.missing(0, SIZE)) <= SIZE - 5 * MIB)
     with pytest.raises(asyncio.CancelledError):
         await reading
     hub.gate.set()
