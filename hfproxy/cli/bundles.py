@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hfproxy.cli.cache import human, named, with_store
-from hfproxy.cli.terminal import err, fail, out, read_settings
+from hfproxy.cli.terminal import Json, err, fail, out, print_json, read_settings
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from hfproxy.features.stocking.client_names import Named
+    from hfproxy.features.stocking.exporting import Plan
+    from hfproxy.features.stocking.manifest import BundledRepo
     from hfproxy.storage.blobs import BlobStore
     from hfproxy.storage.database import Database
     from hfproxy.upstream.refs import RepoRef
@@ -24,6 +27,7 @@ _STDIO = Path("-")
 def export(
     names: Annotated[list[str], typer.Argument(metavar="REPO[@REV]...", help="As `cache pin` takes them.")],
     file: Annotated[Path, typer.Option("--output", "-o", help="The bundle to write; `-` for standard output.")],
+    as_json: Json = False,
 ) -> None:
     """Write a bundle of kept repositories, for a gateway that cannot reach the Hub.
 
@@ -33,11 +37,13 @@ def export(
     from hfproxy.features.stocking.exporting import Exporter, NotExportable
     from hfproxy.upstream.credentials import NOBODY, Credential
 
+    if as_json and file == _STDIO:
+        raise typer.BadParameter("--json needs standard output for itself: name a file with --output")
     wanted = [named(name) for name in names]
     token = read_settings().settings.upstream.token
     credential = Credential("gateway", token.get_secret_value()) if token is not None else NOBODY
 
-    async def work(blobs: "BlobStore", database: "Database") -> "tuple[int, tuple[str, ...]]":
+    async def work(blobs: "BlobStore", database: "Database") -> "Plan":
         exporter = Exporter(database=database, blobs=blobs, audience=audience(credential))
         plan = await exporter.plan(wanted)
         # Two that write the same bundle at once each have a draft of their own. What is no file, a device or a named
@@ -55,23 +61,25 @@ def export(
         finally:
             if is_file:
                 draft.unlink(missing_ok=True)
-        for repo in plan.manifest.repositories:
-            err.print(
-                f"{repo.repo}@{repo.commit_hash[:8]}: {len(repo.files)} files, {repo.access}"
-                + ("" if repo.answers else "; its listing is not kept, so whole downloads will not work offline"),
-                highlight=False,
-            )
-        return plan.size_bytes, plan.left_out
+        return plan
 
     try:
-        size_bytes, left_out = with_store(work)
+        plan = with_store(work)
     except (NotExportable, OSError) as error:
         fail(str(error))
-    if left_out:
+    if as_json:
+        repositories = [_fields(repo, listed=bool(repo.answers)) for repo in plan.manifest.repositories]
+        print_json({"repositories": repositories, "bytes": plan.size_bytes, "left_out": plan.left_out})
+        return
+    for repo in plan.manifest.repositories:
+        lacks = "" if repo.answers else "; its listing is not kept, so whole downloads will not work offline"
+        err.print(f"{_line(repo)}{lacks}", highlight=False)
+    if plan.left_out:
         err.print(
-            f"{len(left_out)} known files are not kept whole, and left out; cache warm fetches them", highlight=False
+            f"{len(plan.left_out)} known files are not kept whole, and left out; cache warm fetches them",
+            highlight=False,
         )
-    err.print(f"{human(size_bytes)} exported", highlight=False)
+    err.print(f"{human(plan.size_bytes)} exported", highlight=False)
 
 
 def import_(
@@ -92,6 +100,7 @@ def import_(
     only: Annotated[
         list[str] | None, typer.Option(metavar="REPO", help="With --names: these repositories alone; repeatable.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Take in a bundle of another gateway, or the files that a Hub client has downloaded on this machine.
 
@@ -105,14 +114,14 @@ def import_(
         fail(f"{place} does not exist")
     if place != _STDIO and place.is_dir():
         whose = [named(name)[0].folded for name in only or ()] if names else None
-        _import_cache(place / "hub" if (place / "hub").is_dir() else place, whose)
+        _import_cache(place / "hub" if (place / "hub").is_dir() else place, whose, as_json)
     elif names:
         raise typer.BadParameter("--names is for a client's cache: a bundle brings its names")
     else:
-        _import_bundle(place, keep_pinned)
+        _import_bundle(place, keep_pinned, as_json)
 
 
-def _import_cache(folder: Path, named_repos: "list[RepoRef] | None") -> None:
+def _import_cache(folder: Path, named_repos: "list[RepoRef] | None", as_json: bool) -> None:
     """named_repos: whose names are taken, all where it is empty; None: nobody's."""
     from hfproxy.features.stocking.client_cache import Unusable, cached_files, take_in_cached
 
@@ -120,7 +129,7 @@ def _import_cache(folder: Path, named_repos: "list[RepoRef] | None") -> None:
     if not found:
         fail(f"{folder} holds no files of a Hub client: it has no folders such as models--owner--name")
 
-    async def work(blobs: "BlobStore", database: "Database") -> "tuple[int, list[str]]":
+    async def work(blobs: "BlobStore", database: "Database") -> "tuple[int, list[str], Named | None]":
         new, problems = 0, list[str]()
         with _progress("importing") as progress:
             bar = progress.add_task("importing", total=sum(cached.size_bytes for cached in found))
@@ -129,35 +138,40 @@ def _import_cache(folder: Path, named_repos: "list[RepoRef] | None") -> None:
                     new += await take_in_cached(cached, blobs, progressed=lambda more: progress.advance(bar, more))
                 except Unusable as error:
                     problems.append(str(error))
-        if named_repos is not None:
-            await _take_names(folder, named_repos, blobs, database)
-        return new, problems
+        names = await _take_names(folder, named_repos, blobs, database) if named_repos is not None else None
+        return new, problems, names
 
-    new, problems = with_store(work)
-    out.print(f"{new} files taken in, {len(found) - new - len(problems)} were there", highlight=False)
+    new, problems, names = with_store(work)
+    had = len(found) - new - len(problems)
+    # Each repository whose names were taken, and whether a listing came with it.
+    listed = [(repo, _name(repo) not in names.incomplete) for repo in names.manifest.repositories] if names else []
+    if as_json:
+        repositories = [_fields(repo, listed=whole) for repo, whole in listed]
+        print_json({"new": new, "had": had, "repositories": repositories, "problems": problems})
+    else:
+        for repo, whole in listed:
+            out.print(_line(repo) + ("" if whole else "; no listing is kept, so that files may lack"), highlight=False)
+        out.print(f"{new} files taken in, {had} were there", highlight=False)
     if problems:
         fail(f"{len(problems)} files were not taken:", *problems)
 
 
-async def _take_names(folder: Path, only: "list[RepoRef]", blobs: "BlobStore", database: "Database") -> None:
+async def _take_names(folder: Path, only: "list[RepoRef]", blobs: "BlobStore", database: "Database") -> "Named":
     from hfproxy.features.stocking.client_names import names_in
     from hfproxy.features.stocking.importing import name_all
 
     kept = {info.key: info.size_bytes async for info in blobs.list() if info.complete}
     found = names_in(folder, kept, only=only)
     await name_all(database, found.manifest, found.bodies)
-    for repo in found.manifest.repositories:
-        told = f"{repo.repo}@{repo.commit_hash[:8]}"
-        lacks = "; no listing is kept, so that files may lack" if told in found.incomplete else ""
-        out.print(f"{told}: {len(repo.files)} files, {repo.access}{lacks}", highlight=False)
+    return found
 
 
-def _import_bundle(place: Path, keep_pinned: bool) -> None:
+def _import_bundle(place: Path, keep_pinned: bool, as_json: bool) -> None:
     from hfproxy.features.stocking.importing import BadBundle, BundleReader, name_all
     from hfproxy.storage import pins
     from hfproxy.upstream.refs import RepoRef
 
-    async def work(blobs: "BlobStore", database: "Database") -> None:
+    async def work(blobs: "BlobStore", database: "Database") -> "list[BundledRepo]":
         with ExitStack() as stack:
             file = sys.stdin.buffer if place == _STDIO else stack.enter_context(place.open("rb"))
             reader = BundleReader(file)
@@ -165,15 +179,33 @@ def _import_bundle(place: Path, keep_pinned: bool) -> None:
                 bar = progress.add_task("importing", total=sum(reader.blobs.values()))
                 bodies = await reader.copy_to(blobs, progressed=lambda more: progress.advance(bar, more))
         await name_all(database, reader.manifest, bodies)
-        for repo in reader.manifest.repositories:
-            if keep_pinned:
-                await pins.pin(database, str(RepoRef.parse_printed(repo.repo).folded), repo.commit_hash)
-            out.print(f"{repo.repo}@{repo.commit_hash[:8]}: {len(repo.files)} files, {repo.access}", highlight=False)
+        for repo in reader.manifest.repositories if keep_pinned else ():
+            await pins.pin(database, str(RepoRef.parse_printed(repo.repo).folded), repo.commit_hash)
+        return reader.manifest.repositories
 
     try:
-        with_store(work)
+        repositories = with_store(work)
     except (BadBundle, OSError) as error:
         fail(f"{place}: {error}", "No name of it is known now; files that were right stay, and are not copied again.")
+    if as_json:
+        print_json({"repositories": [_fields(repo, listed=bool(repo.answers)) for repo in repositories]})
+    else:
+        for repo in repositories:
+            out.print(_line(repo), highlight=False)
+
+
+def _name(repo: "BundledRepo") -> str:
+    return f"{repo.repo}@{repo.commit_hash[:8]}"
+
+
+def _line(repo: "BundledRepo") -> str:
+    return f"{_name(repo)}: {len(repo.files)} files, {repo.access}"
+
+
+def _fields(repo: "BundledRepo", *, listed: bool) -> dict[str, object]:
+    """For programs. listed: whether the commit's listing came along; without it nobody downloads it whole offline."""
+    files = len(repo.files)
+    return {"repo": repo.repo, "commit_hash": repo.commit_hash, "files": files, "access": repo.access, "listed": listed}
 
 
 def _cache_of_this_user() -> Path:

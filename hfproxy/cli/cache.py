@@ -1,15 +1,13 @@
 """`hfproxy cache`: what is kept, looked at and looked after; a gateway may run meanwhile."""
 
-import json
-import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from hfproxy.cli.terminal import err, fail, out, read_settings
+from hfproxy.cli.terminal import Json, err, fail, out, print_json, read_settings
 from hfproxy.starting import CannotStart
 
 if TYPE_CHECKING:
@@ -28,7 +26,6 @@ Named = Annotated[
 TypeOption = Annotated[
     str | None, typer.Option("--type", help="`model`, `dataset`, `space` or `kernel`, instead of a prefix.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 app = typer.Typer(help="Look at and look after the files that are kept.", no_args_is_help=True)
 
@@ -74,7 +71,7 @@ def stats(as_json: Json = False) -> None:
 
     found = with_store(lambda blobs, _: upkeep.stats(blobs))
     if as_json:
-        sys.stdout.write(json.dumps(asdict(found)) + "\n")
+        print_json(asdict(found))
         return
     out.print(f"{found.complete} whole files, {human(found.complete_bytes)}", highlight=False)
     out.print(f"{found.partial} files on their way, {human(found.partial_bytes)}", highlight=False)
@@ -92,7 +89,7 @@ def list_repositories(as_json: Json = False) -> None:
         rows = [
             {"repo": each.repo, "files": each.files, "bytes": each.size_bytes, "pinned": each.pins} for each in found
         ]
-        sys.stdout.write(json.dumps(rows) + "\n")
+        print_json(rows)
         return
     table = Table("repository", "files", "bytes", "pinned", box=None, pad_edge=False)
     for each in found:
@@ -113,7 +110,7 @@ def show(
 
     found = with_store(lambda blobs, database: upkeep.files_of(repo.casefold(), database, blobs))
     if as_json:
-        sys.stdout.write(json.dumps([asdict(file) for file in found]) + "\n")
+        print_json([asdict(file) for file in found])
         return
     if not found:
         fail(f"nothing is known of {repo}")
@@ -154,6 +151,7 @@ def warm(
     include: Annotated[list[str] | None, typer.Option(help="Only files like this, e.g. `*.json`; repeatable.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="No files like this; repeatable.")] = None,
     keep_pinned: Annotated[bool, typer.Option("--pin", help="Pin it too.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Fetch a repository now, so that it is there when it is wanted, also offline; a gateway may run meanwhile.
 
@@ -167,48 +165,60 @@ def warm(
     repo, revision = named(name, repo_type)
     settings = _quietly()
     try:
-        problems = asyncio.run(_warm(settings, repo, revision, include or [], exclude or []))
+        warmed = asyncio.run(_warm(settings, repo, revision, include or [], exclude or []))
     except CannotStart as error:
         fail(str(error), code=error.exit_code)
     except ProxyError as error:
         fail(f"{repo}: {error}")
     if keep_pinned:
         with_store(lambda _, database: pins.pin(database, str(repo.folded), revision or pins.ALL))
-    if problems:
-        fail(f"{len(problems)} files are not kept:", *problems)
+    if include and not warmed.fetched + warmed.had + len(warmed.problems):
+        fail(f"no file of {repo} is like {', '.join(include)}")
+    if as_json:
+        print_json(asdict(warmed))
+    else:
+        told = f"{warmed.fetched} files fetched, {warmed.had} were there, {human(warmed.bytes)} in all"
+        out.print(f"{repo}@{warmed.commit_hash[:8]}: {told}", highlight=False)
+    if warmed.problems:
+        fail(f"{len(warmed.problems)} files are not kept:", *warmed.problems)
+
+
+@dataclass
+class _Warmed:
+    """What `warm` did. bytes: of all that was wanted. problems: a line for each file that is not kept."""
+
+    repo: str
+    commit_hash: str
+    bytes: int
+    fetched: int = 0
+    had: int = 0
+    problems: list[str] = field(default_factory=list)
 
 
 async def _warm(
     settings: "Settings", repo: "RepoRef", revision: str | None, include: list[str], exclude: list[str]
-) -> list[str]:
-    """What kept files from being kept, by a line for each."""
+) -> _Warmed:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     from hfproxy.features.stocking.warming import warmer
     from hfproxy.server import hub_ready
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    problems: list[str] = []
-    had = fetched = 0
     async with hub_ready(settings) as ready, warmer(ready) as warming:
         planned = await warming.plan(repo, revision, include=include, exclude=exclude)
-        total = sum(size_bytes for _, size_bytes in planned.files)
+        done = _Warmed(str(repo), planned.commit_hash, sum(size_bytes for _, size_bytes in planned.files))
         with Progress(*columns, TimeRemainingColumn(), console=err) as progress:
-            bar = progress.add_task(f"{repo}", total=total)
+            bar = progress.add_task(f"{repo}", total=done.bytes)
             async for warmed in warming.fetch(planned, progressed=lambda more: progress.advance(bar, more)):
-                done = had + fetched + len(problems) + 1
-                progress.update(bar, description=f"{repo} {done}/{len(planned.files)}")
+                count = done.had + done.fetched + len(done.problems) + 1
+                progress.update(bar, description=f"{repo} {count}/{len(planned.files)}")
                 if warmed.problem is not None:
-                    problems.append(f"{warmed.path}: {warmed.problem}")
+                    done.problems.append(f"{warmed.path}: {warmed.problem}")
                 elif warmed.had:
-                    had += 1
+                    done.had += 1
                 else:
-                    fetched += 1
-    out.print(
-        f"{repo}@{planned.commit_hash[:8]}: {fetched} files fetched, {had} were there, {human(total)} in all",
-        highlight=False,
-    )
-    return problems
+                    done.fetched += 1
+    return done
 
 
 @app.command()
@@ -239,7 +249,7 @@ def prune(
     gone = with_store(work)
     if as_json:
         told = {"files": len(gone), "bytes": sum(info.size_bytes for info in gone), "dry_run": dry_run}
-        sys.stdout.write(json.dumps(told) + "\n")
+        print_json(told)
         return
     verb = "would go" if dry_run else "are gone"
     out.print(f"{len(gone)} files {verb}, {human(sum(info.size_bytes for info in gone))}", highlight=False)
@@ -248,6 +258,7 @@ def prune(
 @app.command()
 def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Fetch them again at once, from the Hub.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Read every kept file again and delete those that are not what their hash says.
 
@@ -256,19 +267,24 @@ def verify(
     import asyncio
 
     wrong = with_store(lambda blobs, _: _verify(blobs))
-    if not wrong:
+    problems: list[str] = []
+    if wrong and repair:
+        settings = _quietly()
+        try:
+            problems = asyncio.run(_fetch_again(settings, wrong))
+        except CannotStart as error:
+            fail(str(error), code=error.exit_code)
+    repaired = len(wrong) - len(problems) if repair else 0
+    if as_json:
+        print_json({"wrong": [str(key) for key in wrong], "repaired": repaired, "problems": problems})
+    elif not wrong:
         out.print("Every kept file is what its hash says.")
-        return
-    if not repair:
+    elif repair:
+        out.print(f"{len(wrong)} files were wrong, {repaired} are repaired", highlight=False)
+    if wrong and not repair:
         for key in wrong:
             err.print(f"{key} was wrong; it is deleted, and will be fetched again", highlight=False)
         raise typer.Exit(1)
-    settings = _quietly()
-    try:
-        problems = asyncio.run(_fetch_again(settings, wrong))
-    except CannotStart as error:
-        fail(str(error), code=error.exit_code)
-    out.print(f"{len(wrong)} files were wrong, {len(wrong) - len(problems)} are repaired", highlight=False)
     if problems:
         fail(f"{len(problems)} files are deleted, but could not be fetched again:", *problems)
 

@@ -4,9 +4,11 @@ Exit codes: 0 all went well · 1 it failed · 2 the command line is wrong · 69 
 wrong. 69 and 78 are `EX_UNAVAILABLE` and `EX_CONFIG` of sysexits.
 """
 
+import json
 import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
 # Names that people gave are shown as they are: `:x:` is no picture.
 out = Console(emoji=False)
 err = Console(stderr=True, emoji=False)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def print_json(document: object) -> None:
+    """One line of JSON on standard output: what a command found or did, for programs."""
+    sys.stdout.write(json.dumps(document) + "\n")
 
 
 def read_settings(flags: dict[str, object] | None = None) -> "LoadedSettings":

@@ -57,8 +57,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 ref = RepoRef.parse(RepoType.MODEL, f"alice/{name}")
                 sandbox.hub.create_repo(ref, by="alice", files=FILES, visibility=visibility)
                 settings = {"HF_ENDPOINT": sandbox.url, "HF_TOKEN": ALICE}
-                done = await command("cache", "warm", f"alice/{name}", root=folder / "data", **settings)
+                done = await command("cache", "warm", f"alice/{name}", "--json", root=folder / "data", **settings)
                 assert done.returncode == 0, done
+                told = json.loads(done.stdout)
+                # And the .gitattributes that each repository is born with; the second has the same bytes as the first.
+                fetched, had = (len(FILES) + 1, 0) if name == "open" else (0, len(FILES) + 1)
+                assert (told["repo"], told["fetched"], told["had"]) == (f"alice/{name}", fetched, had)
+                assert (told["bytes"] > len(LARGE), told["problems"]) == (True, [])
         names = ("alice/open", "alice/secret@main")
         done = await command(
             "cache", "export", *names, "-o", str(folder / "b.tar"), root=folder / "data", HF_TOKEN=ALICE
@@ -92,7 +97,14 @@ async def test_what_was_public_is_everybodys_and_the_rest_the_gateways_own(bundl
 
 
 async def test_a_gateway_that_reaches_the_hub_asks_it_about_what_was_brought_in(bundle: Path, tmp_path: Path) -> None:
-    assert (await command("cache", "import", str(bundle), root=tmp_path / "there")).returncode == 0
+    done = await command("cache", "import", str(bundle), "--json", root=tmp_path / "there")
+    assert done.returncode == 0, done
+    brought = {repo["repo"]: repo for repo in json.loads(done.stdout)["repositories"]}
+    assert {name: repo["access"] for name, repo in brought.items()} == {
+        "alice/open": "public",
+        "alice/secret": "restricted",
+    }
+    assert all(repo["listed"] and repo["files"] == len(FILES) + 1 for repo in brought.values())
     # Ages are those of the exporting gateway: on a fast machine all is still fresh enough not to be asked about.
     asks = {"UPSTREAM__TOKEN": BOB, "FILES__FRESH_FOR": "0s", "FILES__RIGHTS_FOR": "0s"}
     async with running_sandbox(SandboxConfig()) as sandbox:  # one that has no such repositories
@@ -199,13 +211,15 @@ async def test_a_named_pipe_is_written_to_and_not_replaced_by_a_file(bundle: Pat
     os.mkfifo(pipe)
     reading, received = os.open(pipe, os.O_RDWR | os.O_NONBLOCK), bytearray()
     asyncio.get_running_loop().add_reader(reading, lambda: received.extend(os.read(reading, 1 << 20)))
-    done = await command("cache", "export", "alice/open", "-o", str(pipe), root=bundle.parent / "data", HF_TOKEN=ALICE)
+    names = ("cache", "export", "alice/open", "-o", str(pipe), "--json")
+    done = await command(*names, root=bundle.parent / "data", HF_TOKEN=ALICE)
     asyncio.get_running_loop().remove_reader(reading)
     with contextlib.suppress(BlockingIOError):
         while True:
             received.extend(os.read(reading, 1 << 20))
     os.close(reading)
     assert done.returncode == 0, done
+    assert [repo["repo"] for repo in json.loads(done.stdout)["repositories"]] == ["alice/open"]
     assert pipe.is_fifo()
     assert list(tmp_path.iterdir()) == [pipe]
     with tarfile.open(fileobj=io.BytesIO(received)) as tar:
@@ -231,8 +245,11 @@ async def test_a_clients_cache_is_taken_in_and_its_bytes_are_not_fetched_again(t
         done = await command("cache", "import", str(tmp_path / "home"), root=tmp_path / "data")
         assert (done.returncode, "3 files taken in" in done.stdout, "0" * 40 in done.stderr) == (1, True, True), done
         (blobs / ("0" * 40)).unlink()
-        done = await command("cache", "import", root=tmp_path / "data", HF_HUB_CACHE=str(tmp_path / "home/hub"))
-        assert (done.returncode, "0 files taken in, 3 were there" in done.stdout) == (0, True), done
+        done = await command(
+            "cache", "import", "--json", root=tmp_path / "data", HF_HUB_CACHE=str(tmp_path / "home/hub")
+        )
+        assert done.returncode == 0, done
+        assert json.loads(done.stdout) == {"new": 0, "had": 3, "repositories": [], "problems": []}
         async with gateway_for(sandbox.url, tmp_path / "data", UPSTREAM__TOKEN=ALICE) as gateway:
             # What only some may see is nobody else's, wherever its bytes came from.
             assert (await status(gateway, "alice/open/resolve/main/a.json", BOB))[0] == 404

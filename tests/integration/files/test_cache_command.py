@@ -71,7 +71,8 @@ async def test_a_damaged_file_is_found_and_goes_and_is_repaired(hub: FileHub, ro
     file.write_bytes(WEIGHTS)
     damage()
     repaired = await asyncio.to_thread(repair, root, HF_ENDPOINT=hub.url)
-    assert (repaired.returncode, "1 files were wrong, 1 are repaired" in repaired.stdout) == (0, True), repaired
+    assert repaired.returncode == 0, repaired
+    assert json.loads(repaired.stdout) == {"wrong": [f"sha256-{file.name}"], "repaired": 1, "problems": []}
     assert file.read_bytes() == WEIGHTS
     damage()
     in_vain = await asyncio.to_thread(repair, root, HF_ENDPOINT="http://127.0.0.1:9")
@@ -79,7 +80,7 @@ async def test_a_damaged_file_is_found_and_goes_and_is_repaired(hub: FileHub, ro
 
 
 def repair(root: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return hfproxy("cache", "verify", "--repair", cwd=root, HFPROXY_STORAGE__ROOT=str(root), **variables)
+    return hfproxy("cache", "verify", "--repair", "--json", cwd=root, HFPROXY_STORAGE__ROOT=str(root), **variables)
 
 
 async def test_a_file_that_was_cut_short_is_fetched_again_when_it_is_wanted(hub: FileHub, root: Path) -> None:
@@ -119,7 +120,7 @@ async def test_damage_in_a_bucket_is_found_and_repaired(hub: FileHub, rclone_ser
         passed |= objects()
         before = hub.count("GET")
         repaired = await asyncio.to_thread(repair, tmp_path, HF_ENDPOINT=hub.url, **variables)
-        assert (repaired.returncode, "1 are repaired" in repaired.stdout) == (0, True), repaired
+        assert (repaired.returncode, '"repaired": 1' in repaired.stdout) == (0, True), repaired
         after = hub.count("GET")
         assert after > before
         assert await served()
