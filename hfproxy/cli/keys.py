@@ -1,6 +1,5 @@
 """`hfproxy keys`: gateway keys made, listed and revoked. A running gateway notices within a second."""
 
-import json
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from hfproxy.cli.terminal import err, fail, out, read_settings
+from hfproxy.cli.terminal import Json, err, fail, out, print_json, read_settings
 from hfproxy.starting import CannotStart
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def create(
 
 @app.command("list")
 def list_keys(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show every key that was ever made, without its secret."""
     from rich.table import Table
@@ -83,7 +82,7 @@ def list_keys(
 
     keys, now = _with_keys(lambda keys: keys.list()), utc_now()
     if as_json:
-        sys.stdout.write(json.dumps([_fields(key, key.state(now)) for key in keys], indent=2) + "\n")
+        print_json([_fields(key, key.state(now)) for key in keys])
         return
     table = Table("id", "name", "role", "repositories", "state", "made", "expires", "last used", box=None)
     for key in keys:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hfproxy.cli.terminal import fail, out, read_settings
+from hfproxy.cli.terminal import Json, fail, out, print_json, read_settings
 
 if TYPE_CHECKING:
     from hfproxy.features.policy.models import PolicyText
@@ -72,7 +72,7 @@ def explain(
     policy_file: Annotated[
         Path | None, typer.Option("--policy", help="A file of rules; without: the one of the settings.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Say which rule decides about a call and why, rule by rule; exit with 1 if the call is denied.
 
@@ -109,7 +109,7 @@ def explain(
         fail("This cannot be asked:", str(error), code=2)
     answer = answer_of(explained(rules, asked), asked)
     if as_json:
-        sys.stdout.write(answer.model_dump_json(indent=2) + "\n")
+        print_json(answer.model_dump(mode="json"))
     else:
         for number, step in enumerate(answer.steps, start=1):
             means = {True: "yes", False: "no", None: "perhaps"}[step.means_it]
