@@ -19,8 +19,6 @@ from hfproxy.storage.threads import DiskThreads
 # What a crash of the machine may cost at most, of one file: so many bytes, or what arrives in so much time.
 _SYNC_EVERY_BYTES = 64 * 1024**2
 _SYNC_EVERY_S = 5.0
-# What one call of the system takes (IOV_MAX).
-_MOST_PIECES = 1024
 
 
 class DiskPartial:
@@ -140,8 +138,10 @@ class DiskPartial:
     def _write(self, start: int, pieces: Sequence[bytes], written: Callable[[], object]) -> None:
         """Writes and then hashes, in one go of one thread; the bytes may be read from `written` on."""
         at = start
-        for first in range(0, len(pieces), _MOST_PIECES):
-            at = _write_all(self.fd, pieces[first : first + _MOST_PIECES], at)
+        # Each by a call of its own: for what is written at once the system takes its file cache in pieces as large,
+        # and large ones are seldom at hand (four times the CPU on a virtual machine; docs/decisions/0028).
+        for piece in pieces:
+            at = _write_all(self.fd, piece, at)
         self._journal.add(self._blocks.ended_by(start, at))
         self._digest.follow(start, pieces, written)
 
@@ -179,15 +179,12 @@ class DiskPartial:
         self._layout.partial_blocks(self.key).unlink(missing_ok=True)
 
 
-def _write_all(fd: int, pieces: Sequence[bytes], start: int) -> int:
-    """Where the pieces end, all of them written from `start` on."""
-    stop = start + sum(map(len, pieces))
-    at = start + os.pwritev(fd, pieces, start)
-    if at < stop:  # a disk that becomes full takes a part
-        rest = memoryview(b"".join(pieces))
-        while at < stop:
-            at += os.pwrite(fd, rest[at - start :], at)
-    return stop
+def _write_all(fd: int, content: bytes, start: int) -> int:
+    """Where the content ends, all of it written from `start` on."""
+    view, written = memoryview(content), 0
+    while written < len(content):  # a disk that becomes full takes a part
+        written += os.pwrite(fd, view[written:], start + written)
+    return start + written
 
 
 def open_partial(layout: Layout, key: BlobKey, size_bytes: int, block_size: int) -> tuple[Blocks, int, Journal]:
@@ -200,6 +197,9 @@ def open_partial(layout: Layout, key: BlobKey, size_bytes: int, block_size: int)
             raise BlobBusy(str(key))
         fd = os.open(layout.partial_bytes(key), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
+            if hasattr(os, "posix_fadvise"):
+                # The system must not read ahead of who follows: it would fill its cache with zeros for what is to come.
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
             found = Journal.read(journal_fd, size_bytes, block_size)
             if found is None or os.fstat(fd).st_size != size_bytes:
                 os.ftruncate(fd, 0)
