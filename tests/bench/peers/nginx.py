@@ -44,6 +44,13 @@ _SERVERS = """
     {location}
   }}
 """
+BEHIND_NGINX = {
+    "HFPROXY_FILES__ACCEL_PREFIX": "/kept",
+    "HFPROXY_FILES__ACCEL_ANSWERS": "true",
+    "HFPROXY_SERVER__TRUSTED_PROXIES": '["127.0.0.1/32"]',
+    "HFPROXY_ACCESS__ANONYMOUS": "reader",
+}
+"""Settings of a gateway that the documented configuration stands in front of."""
 _FRONT = Path(__file__).parents[3] / "docs" / "nginx.conf"
 _PROXY = """
       proxy_pass http://hub;

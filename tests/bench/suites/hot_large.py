@@ -11,7 +11,7 @@ from tests.bench.double.content import SyntheticFile
 from tests.bench.double.control import double_hub
 from tests.bench.downloads import download, together
 from tests.bench.effort import Effort
-from tests.bench.peers.nginx import installed, nginx
+from tests.bench.peers.nginx import BEHIND_NGINX, installed, nginx
 from tests.bench.processes import Server, gateway, python_server
 from tests.bench.reports import Report, Table
 from tests.bench.rounds import interleaved, middle
@@ -45,7 +45,7 @@ def hot_large(effort: Effort) -> Report:
         download(ours.url + resolved)
         if installed():
             targets[_NGINX] = (stack.enter_context(nginx("files", root=served)), "")
-            handed = stack.enter_context(gateway(hub.url, HFPROXY_FILES__ACCEL_PREFIX="/kept/", **root))
+            handed = stack.enter_context(gateway(hub.url, **BEHIND_NGINX, **root))
             front = stack.enter_context(nginx("front", root=kept / "blobs", upstream=handed.url))
             targets[_FRONT] = (front, resolved)
         cells = {

@@ -12,7 +12,7 @@ from tests.bench.double.content import SyntheticFile
 from tests.bench.double.control import double_hub
 from tests.bench.effort import Effort
 from tests.bench.loads import Fired, Load, fire
-from tests.bench.peers.nginx import installed, nginx
+from tests.bench.peers.nginx import BEHIND_NGINX, installed, nginx
 from tests.bench.processes import Server, gateway, python_server
 from tests.bench.reports import Report, Table
 from tests.bench.rounds import interleaved, middle
@@ -21,12 +21,6 @@ _FILE = SyntheticFile("small", 4096)
 _CONNECTIONS = 32
 _OURS, _SILENT, _BARE, _NGINX = "hfproxy", "hfproxy without its log", "bare aiohttp handler", "nginx"
 _FRONT = "nginx before hfproxy"
-_IN_FRONT = {
-    "HFPROXY_FILES__ACCEL_PREFIX": "/kept",
-    "HFPROXY_FILES__ACCEL_ANSWERS": "true",
-    "HFPROXY_SERVER__TRUSTED_PROXIES": '["127.0.0.1/32"]',
-    "HFPROXY_ACCESS__ANONYMOUS": "reader",
-}
 # What `huggingface_hub` sends; whoever is compared gets the same.
 _HEADERS = (
     ("User-Agent", "unknown/None; hf_hub/2.4.0; python/3.11.7"),
@@ -65,7 +59,7 @@ def hot_small(effort: Effort) -> Report:
         if installed():
             targets[_NGINX] = (stack.enter_context(nginx("files", root=folder)), f"/{_FILE.name}")
             kept = stack.enter_context(tempfile.TemporaryDirectory())
-            behind = stack.enter_context(gateway(hub.url, HFPROXY_STORAGE__ROOT=kept, **_IN_FRONT))
+            behind = stack.enter_context(gateway(hub.url, HFPROXY_STORAGE__ROOT=kept, **BEHIND_NGINX))
             front = stack.enter_context(nginx("front", root=Path(kept) / "blobs", upstream=behind.url))
             targets[_FRONT] = (front, f"/bench/files/resolve/{COMMIT}/{_FILE.name}")
         cells = {
