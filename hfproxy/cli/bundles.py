@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hfproxy.cli.cache import human, named, with_store
-from hfproxy.cli.terminal import Json, err, fail, out, print_json, read_settings
+from hfproxy.cli.terminal import Json, err, fail, out, print_json, progress_bar, read_settings
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from hfproxy.features.stocking.client_names import Named
     from hfproxy.features.stocking.exporting import Plan
     from hfproxy.features.stocking.manifest import BundledRepo
@@ -53,7 +51,7 @@ def export(
         try:
             with ExitStack() as stack:
                 written = sys.stdout.buffer if file == _STDIO else stack.enter_context(draft.open("wb"))
-                with _progress("exporting") as progress:
+                with progress_bar("exporting") as progress:
                     bar = progress.add_task("exporting", total=plan.size_bytes)
                     await exporter.write(plan, written, progressed=lambda more: progress.advance(bar, more))
             if is_file:
@@ -131,7 +129,7 @@ def _import_cache(folder: Path, named_repos: "list[RepoRef] | None", as_json: bo
 
     async def work(blobs: "BlobStore", database: "Database") -> "tuple[int, list[str], Named | None]":
         new, problems = 0, list[str]()
-        with _progress("importing") as progress:
+        with progress_bar("importing") as progress:
             bar = progress.add_task("importing", total=sum(cached.size_bytes for cached in found))
             for cached in found:
                 try:
@@ -144,7 +142,7 @@ def _import_cache(folder: Path, named_repos: "list[RepoRef] | None", as_json: bo
     new, problems, names = with_store(work)
     had = len(found) - new - len(problems)
     # Each repository whose names were taken, and whether a listing came with it.
-    listed = [(repo, _name(repo) not in names.incomplete) for repo in names.manifest.repositories] if names else []
+    listed = [(repo, repo not in names.incomplete) for repo in names.manifest.repositories] if names else []
     if as_json:
         repositories = [_fields(repo, listed=whole) for repo, whole in listed]
         print_json({"new": new, "had": had, "repositories": repositories, "problems": problems})
@@ -175,7 +173,7 @@ def _import_bundle(place: Path, keep_pinned: bool, as_json: bool) -> None:
         with ExitStack() as stack:
             file = sys.stdin.buffer if place == _STDIO else stack.enter_context(place.open("rb"))
             reader = BundleReader(file)
-            with _progress("importing") as progress:
+            with progress_bar("importing") as progress:
                 bar = progress.add_task("importing", total=sum(reader.blobs.values()))
                 bodies = await reader.copy_to(blobs, progressed=lambda more: progress.advance(bar, more))
         await name_all(database, reader.manifest, bodies)
@@ -194,12 +192,8 @@ def _import_bundle(place: Path, keep_pinned: bool, as_json: bool) -> None:
             out.print(_line(repo), highlight=False)
 
 
-def _name(repo: "BundledRepo") -> str:
-    return f"{repo.repo}@{repo.commit_hash[:8]}"
-
-
 def _line(repo: "BundledRepo") -> str:
-    return f"{_name(repo)}: {len(repo.files)} files, {repo.access}"
+    return f"{repo.repo}@{repo.commit_hash[:8]}: {len(repo.files)} files, {repo.access}"
 
 
 def _fields(repo: "BundledRepo", *, listed: bool) -> dict[str, object]:
@@ -214,10 +208,3 @@ def _cache_of_this_user() -> Path:
         return Path(cache)
     home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
     return Path(home).expanduser() / "hub"
-
-
-def _progress(what: str) -> "Progress":
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=err)

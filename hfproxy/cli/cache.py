@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from hfproxy.cli.terminal import Json, err, fail, out, print_json, read_settings
+from hfproxy.cli.terminal import Json, err, fail, out, print_json, progress_bar, read_settings
 from hfproxy.starting import CannotStart
 
 if TYPE_CHECKING:
@@ -198,16 +198,13 @@ class _Warmed:
 async def _warm(
     settings: "Settings", repo: "RepoRef", revision: str | None, include: list[str], exclude: list[str]
 ) -> _Warmed:
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
     from hfproxy.features.stocking.warming import warmer
     from hfproxy.server import hub_ready
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     async with hub_ready(settings) as ready, warmer(ready) as warming:
         planned = await warming.plan(repo, revision, include=include, exclude=exclude)
         done = _Warmed(str(repo), planned.commit_hash, sum(size_bytes for _, size_bytes in planned.files))
-        with Progress(*columns, TimeRemainingColumn(), console=err) as progress:
+        with progress_bar() as progress:
             bar = progress.add_task(f"{repo}", total=done.bytes)
             async for warmed in warming.fetch(planned, progressed=lambda more: progress.advance(bar, more)):
                 count = done.had + done.fetched + len(done.problems) + 1
@@ -307,14 +304,11 @@ def _quietly() -> "Settings":
 
 
 async def _verify(blobs: "BlobStore") -> "list[BlobKey]":
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
     from hfproxy.features.files import upkeep
 
     total = (await upkeep.stats(blobs)).complete_bytes
-    columns = (TextColumn("verifying"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     wrong = []
-    with Progress(*columns, console=err) as progress:
+    with progress_bar("verifying") as progress:
         bar = progress.add_task("verify", total=total)
         async for info, size_bytes, right in upkeep.verify(blobs):
             progress.advance(bar, size_bytes)

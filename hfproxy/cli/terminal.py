@@ -16,6 +16,8 @@ from rich.console import Console
 from hfproxy.starting import EX_CONFIG
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from hfproxy.settings_loading import LoadedSettings
 
 # Names that people gave are shown as they are: `:x:` is no picture.
@@ -27,6 +29,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 def print_json(document: object) -> None:
     """One line of JSON on standard output: what a command found or did, for programs."""
     sys.stdout.write(json.dumps(document) + "\n")
+
+
+def progress_bar(text: str = "{task.description}") -> "Progress":
+    """Bytes that go by, on standard error; text: what stands before the bar."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn(text), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=err)
 
 
 def read_settings(flags: dict[str, object] | None = None) -> "LoadedSettings":

@@ -7,6 +7,7 @@ call is made here, on a duplicate of the socket's descriptor, once the transport
 import asyncio
 import os
 import socket
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,6 +38,30 @@ class FilePiece:
 
     def __len__(self) -> int:
         return self.stop - self.start
+
+
+class Readable(Protocol):
+    """What holds bytes: an open file (`fd`), or else something that is read."""
+
+    @property
+    def fd(self) -> int | None: ...
+
+    async def read(self, start: int, stop: int) -> bytes: ...
+
+
+async def pieces_of(
+    readable: Readable, start: int, stop: int, *, short: Exception
+) -> AsyncGenerator[FilePiece | bytes]:
+    """The bytes [start, stop): as one piece of a file where it is one, else copied. Raises `short` where they end."""
+    if readable.fd is not None:
+        yield FilePiece(readable.fd, start, stop)
+        return
+    while start < stop:
+        content = await readable.read(start, min(start + _COPY_BYTES, stop))
+        if not content:
+            raise short
+        yield content
+        start += len(content)
 
 
 async def send_piece(

@@ -81,7 +81,6 @@ class DiskPartial:
 
     async def verify(self) -> None:
         assert self.ready_until(0) == self.size_bytes, "verify wants every byte"
-        await self._followed()
         if await self._threads.run(self._digest.finish, self.size_bytes) != self.key.digest:
             await self.discard()
             raise WrongBytes(f"the bytes that arrived are not {self.key}")

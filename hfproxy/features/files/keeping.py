@@ -28,16 +28,16 @@ class Keeping:
         self._waiting: OrderedDict[BlobKey, bytes] = OrderedDict()
         self._waiting_bytes = 0
         self._putting: set[asyncio.Task[None]] = set()
-        self._left_out = 0
+        self._overflows = False  # told once for as long as it lasts
 
     def add(self, key: BlobKey, content: bytes) -> None:
         """Takes a file that is right to its hash; returns at once."""
         if key in self._waiting:
             return
         if self._waiting_bytes + len(content) > self._most_bytes:
-            if self._left_out == 0:
+            if not self._overflows:
                 log.warning("store.bypassed", blob=str(key), reason="too much waits to be kept", kind="Keeping")
-            self._left_out += 1
+            self._overflows = True
             return
         self._waiting[key] = content
         self._waiting_bytes += len(content)
@@ -60,4 +60,4 @@ class Keeping:
                 log.warning("store.bypassed", blob=str(key), reason=str(problem), kind=type(problem).__name__)
             finally:
                 self._waiting_bytes -= len(content)
-        self._left_out = 0
+        self._overflows = False

@@ -6,7 +6,7 @@ from contextlib import aclosing, closing
 
 import structlog
 
-from hfproxy.downstream.sending import FilePiece
+from hfproxy.downstream.sending import FilePiece, pieces_of
 from hfproxy.errors import HubBroke, HubMisspoke, HubSentWrongBytes, NotKept, UpstreamError
 from hfproxy.features.files.coming_along import ComingAlong
 from hfproxy.features.files.elsewhere import Elsewhere
@@ -29,7 +29,6 @@ from hfproxy.upstream.downloads import HubFiles
 
 log = structlog.get_logger(__name__)
 
-_COPY_BYTES = 256 * 1024
 _HASHED_BYTES = 1024**2
 # How often a download that another process has is asked for again, and again without a byte in between.
 _ASK_AGAIN_S = 0.05
@@ -271,19 +270,8 @@ def _key(found: Found) -> BlobKey | None:
     return BlobKey.from_etag(found.entry.etag)
 
 
-async def _read(
-    blob: StoredBlob | PartialBlob | FollowedBlob, start: int, stop: int
-) -> AsyncGenerator[FilePiece | bytes]:
-    """A blob's bytes: as one piece of a file where it is one, else copied."""
-    if blob.fd is not None:
-        yield FilePiece(blob.fd, start, stop)
-        return
-    while start < stop:
-        content = await blob.read(start, min(start + _COPY_BYTES, stop))
-        if not content:
-            raise HubMisspoke("a kept file is shorter than it should be")
-        yield content
-        start += len(content)
+def _read(blob: StoredBlob | PartialBlob | FollowedBlob, start: int, stop: int) -> AsyncGenerator[FilePiece | bytes]:
+    return pieces_of(blob, start, stop, short=HubMisspoke("a kept file is shorter than it should be"))
 
 
 async def _is_right(blob: StoredBlob) -> bool:

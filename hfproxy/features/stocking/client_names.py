@@ -45,11 +45,11 @@ class _Listing(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What can be told of a cache. incomplete: commits of which no listing is kept, so that files may lack."""
+    """What can be told of a cache. incomplete: those of which no listing is kept, so that files may lack."""
 
     manifest: Manifest
     bodies: dict[str, bytes]
-    incomplete: tuple[str, ...]
+    incomplete: tuple[BundledRepo, ...]
 
 
 def names_in(cache: Path, kept: Mapping[BlobKey, int], *, only: Collection[RepoRef] = ()) -> Named:
@@ -57,7 +57,7 @@ def names_in(cache: Path, kept: Mapping[BlobKey, int], *, only: Collection[RepoR
 
     kept: the sizes of what is kept. only: whose names to tell, all where it is empty.
     """
-    repos, bodies, incomplete = [], dict[str, bytes](), []
+    repos, bodies, incomplete = list[BundledRepo](), dict[str, bytes](), list[BundledRepo]()
     for folder in sorted(cache.iterdir()):
         repo = _repo_of(folder.name)
         if repo is None or (only and repo.folded not in only):
@@ -69,7 +69,7 @@ def names_in(cache: Path, kept: Mapping[BlobKey, int], *, only: Collection[RepoR
                 bundled = commit.bundled(kept, bodies)
                 if bundled is not None:
                     repos.append(bundled)
-                    incomplete += [f"{repo}@{snapshot.name[:8]}"] if commit.listing is None else []
+                    incomplete += [bundled] if commit.listing is None else []
     manifest = Manifest(format=FORMAT, version=1, made_by=f"hfproxy {__version__}", repositories=repos)
     return Named(manifest, bodies, tuple(incomplete))
 

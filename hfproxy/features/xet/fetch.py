@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from hfproxy.downstream.sending import FilePiece
+from hfproxy.downstream.sending import FilePiece, pieces_of
 from hfproxy.errors import HubBroke, HubMisspoke, HubSentWrongBytes, PlaceExpired, UpstreamError
 from hfproxy.features.files.patience import Patience
 from hfproxy.features.xet.chunks import ChunkReader, WrongXorb
@@ -201,15 +201,11 @@ async def read_blob(blobs: BlobStore, key: BlobKey, start: int, stop: int) -> As
     if (blob := await blobs.open(key)) is None:
         raise BlobGone(str(key))
     with closing(blob):
-        if blob.fd is not None:
-            yield FilePiece(blob.fd, start, stop)
-            return
-        while start < stop:
-            content = await blob.read(start, min(start + _COPY_BYTES, stop))
-            if not content:
-                raise BlobGone(f"{key} is shorter than it should be")
-            yield content
-            start += len(content)
+        async with aclosing(
+            pieces_of(blob, start, stop, short=BlobGone(f"{key} is shorter than it should be"))
+        ) as pieces:
+            async for piece in pieces:
+                yield piece
 
 
 class BlobGone(BlobProblem):

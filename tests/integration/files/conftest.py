@@ -20,7 +20,9 @@ from hfproxy.upstream.credentials import NOBODY
 from hfproxy.upstream.downloads import HubFiles, Way
 from hfproxy.upstream.refs import FileRef
 from tests.support.file_hub import COMMIT, FileHub, file_hub
+from tests.support.gateway import Gateway, gateway_for
 
+Start = Callable[..., AbstractAsyncContextManager[Gateway]]
 OpenBlobs = Callable[[], AbstractAsyncContextManager[BlobStore]]
 Read = Callable[..., Awaitable[bytes]]
 QUICK = Patience(first_wait_s=0.01)
@@ -30,6 +32,16 @@ QUICK = Patience(first_wait_s=0.01)
 async def hub() -> AsyncIterator[FileHub]:
     async with file_hub() as hub:
         yield hub
+
+
+@pytest.fixture
+def start(hub: FileHub, tmp_path: Path, kept_in: dict[str, str]) -> Start:
+    """Starts a gateway before the Hub, on the same folder or bucket each time."""
+
+    def started(**variables: str) -> AbstractAsyncContextManager[Gateway]:
+        return gateway_for(hub.url, tmp_path / "data", **kept_in, **variables)
+
+    return started
 
 
 @pytest.fixture

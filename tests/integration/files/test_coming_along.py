@@ -1,8 +1,7 @@
 """Small files of a commit that was listed come along with the answer to what they are, and nothing else changes."""
 
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -10,21 +9,13 @@ import aiohttp
 import pytest
 
 from hfproxy.storage.blobs import Algorithm, BlobKey
+from tests.integration.files.conftest import Start
 from tests.support.file_hub import COMMIT, NEXT_COMMIT, FileHub, Trouble
 from tests.support.gateway import Gateway, gateway_for
 
 CONFIG = b'{"model_type": "demo"}'
-Start = Callable[..., AbstractAsyncContextManager[Gateway]]
 OWNER, STRANGER = "hf_owner_of_the_tests", "hf_mallory_of_the_tests"
 ODD = ["a b/ü %41.txt", "resolve/main/x", "q?uestion#.json", ".gitattributes"]
-
-
-@pytest.fixture
-def start(hub: FileHub, tmp_path: Path, kept_in: dict[str, str]) -> Start:
-    def started(**variables: str) -> AbstractAsyncContextManager[Gateway]:
-        return gateway_for(hub.url, tmp_path / "data", **kept_in, **variables)
-
-    return started
 
 
 @pytest.fixture

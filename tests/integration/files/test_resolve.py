@@ -2,8 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +10,13 @@ import aiohttp
 import pytest
 
 from hfproxy.storage.blobs import Algorithm, BlobKey
-from tests.integration.files.conftest import until
+from tests.integration.files.conftest import Start, until
 from tests.support.file_hub import COMMIT, NEXT_COMMIT, FileHub, Trouble
-from tests.support.gateway import Gateway, gateway_for
+from tests.support.gateway import Gateway
 
 MIB = 1024**2
 CONFIG = b'{"model_type": "demo"}'
 WEIGHTS = os.urandom(3 * MIB + 321)
-Start = Callable[..., AbstractAsyncContextManager[Gateway]]
-
-
-@pytest.fixture
-def start(hub: FileHub, tmp_path: Path, kept_in: dict[str, str]) -> Start:
-    """Starts a gateway before the Hub, on the same folder or bucket each time."""
-
-    def started(**variables: str) -> AbstractAsyncContextManager[Gateway]:
-        return gateway_for(hub.url, tmp_path / "data", **kept_in, **variables)
-
-    return started
 
 
 @pytest.fixture
