@@ -65,7 +65,11 @@ async def pieces_of(
 
 
 async def send_piece(
-    request: web.Request, response: web.StreamResponse, piece: FilePiece | bytes, *, pace: Pace | None = None
+    request: web.Request,
+    response: web.StreamResponse,
+    piece: FilePiece | bytes | memoryview,
+    *,
+    pace: Pace | None = None,
 ) -> None:
     """Sends bytes that are in a file or in memory. Raises as `send_file`."""
     if isinstance(piece, FilePiece):

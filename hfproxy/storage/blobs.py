@@ -153,7 +153,7 @@ class PartialBlob(Protocol):
     async def reserve(self, start: int, stop: int) -> None:
         """Sets room aside for the blocks that touch [start, stop). Raises StorageFull, then nothing is set aside."""
 
-    async def write(self, start: int, *pieces: bytes) -> None:
+    async def write(self, start: int, *pieces: bytes | memoryview) -> None:
         """Keeps the pieces, one after the other, from `start` on: where a gap begins, and within what was reserved.
 
         Two writes at once must not touch the same block. Raises StorageFull, BlobStoreBroken.

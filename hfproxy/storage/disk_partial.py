@@ -65,7 +65,7 @@ class DiskPartial:
             self._room -= wanted
             raise
 
-    async def write(self, start: int, *pieces: bytes) -> None:
+    async def write(self, start: int, *pieces: bytes | memoryview) -> None:
         stop = start + sum(map(len, pieces))
         try:
             await self._threads.begin(partial(self._write, start, pieces))
@@ -134,7 +134,7 @@ class DiskPartial:
             self._space.settle(self.key, size_bytes)
         self._on_settled()
 
-    def _write(self, start: int, pieces: Sequence[bytes], written: Callable[[], object]) -> None:
+    def _write(self, start: int, pieces: Sequence[bytes | memoryview], written: Callable[[], object]) -> None:
         """Writes and then hashes, in one go of one thread; the bytes may be read from `written` on."""
         at = start
         # Each by a call of its own: for what is written at once the system takes its file cache in pieces as large,
@@ -178,7 +178,7 @@ class DiskPartial:
         self._layout.partial_blocks(self.key).unlink(missing_ok=True)
 
 
-def _write_all(fd: int, content: bytes, start: int) -> int:
+def _write_all(fd: int, content: bytes | memoryview, start: int) -> int:
     """Where the content ends, all of it written from `start` on."""
     view, written = memoryview(content), 0
     while written < len(content):  # a disk that becomes full takes a part

@@ -25,7 +25,7 @@ class FollowingDigest:
         self._fd, self._ready_until = fd, ready_until
         self._turn = threading.Lock()
 
-    def follow(self, start: int, pieces: Sequence[bytes], begun: Callable[[], object]) -> None:
+    def follow(self, start: int, pieces: Sequence[bytes | memoryview], begun: Callable[[], object]) -> None:
         """Takes in bytes that were just written at `start`; `begun` is called after the waiting and before the work.
 
         Bytes that are next in order wait for their turn, so that who goes on from `begun` is never more than one bunch

@@ -71,12 +71,12 @@ class ObjectPartial:
             raise
         self._taken += size_bytes
 
-    async def write(self, start: int, *pieces: bytes) -> None:
+    async def write(self, start: int, *pieces: bytes | memoryview) -> None:
         for piece in pieces:
             await self._write(start, piece)
             start += len(piece)
 
-    async def _write(self, start: int, content: bytes) -> None:
+    async def _write(self, start: int, content: bytes | memoryview) -> None:
         view, at, stop = memoryview(content), start, start + len(content)
         grain = self.block_size_bytes
         while at < stop:

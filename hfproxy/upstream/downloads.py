@@ -6,7 +6,7 @@ lengths and offsets those of the file (contract 9.5).
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -27,6 +27,7 @@ from hfproxy.upstream.headers import (
     normalise_etag,
     whole_number,
 )
+from hfproxy.upstream.long_bodies import LongBody, is_long
 from hfproxy.upstream.redirects import led_to
 from hfproxy.upstream.refs import FileRef
 from hfproxy.upstream.routes import Kind, Right, Route
@@ -41,6 +42,7 @@ _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _XET_HASH = re.compile(r"[0-9a-f]{64}")
 _UNNAMED_TYPE = "application/octet-stream"
 _SHA256_DIGITS = 64
+_BUFFER_BYTES = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +97,39 @@ class Way:
 class FileBody:
     """A file's bytes from `start` on; `start` is 0 where the server ignores ranges."""
 
-    def __init__(self, response: aiohttp.ClientResponse, start: int, asked: str) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, start: int, asked: str, *, unit_bytes: int, stall_timeout_s: float
+    ) -> None:
         self.start = start
         self._response, self._asked = response, asked
+        self._unit_bytes, self._stall_timeout_s = unit_bytes, stall_timeout_s
 
-    async def chunks(self) -> AsyncGenerator[bytes]:
-        """The bytes as they arrive. Raises UpstreamError if they stop before the end, or for too long."""
-        content = self._response.content
-        while not content.at_eof():
-            with network_faults(self._asked):
-                # One by one: all that are there at once would be copied together.
-                chunk, _ = await content.readchunk()
-            if chunk:
-                yield chunk
+    async def chunks(self) -> AsyncGenerator[bytes | memoryview]:
+        """The bytes as they arrive. Raises UpstreamError if they stop before the end, or for too long.
+
+        The memory of a view is used again once it is let go of: whoever keeps one keeps a place for what comes.
+        """
+        with network_faults(self._asked):
+            if is_long(self._response):
+                body = LongBody(self._response, unit_bytes=self._unit_bytes)
+                pieces = body.pieces(stall_timeout_s=self._stall_timeout_s)
+            else:
+                pieces = _as_parsed(self._response.content)
+        async with aclosing(pieces):
+            while True:
+                with network_faults(self._asked):
+                    if (piece := await anext(pieces, None)) is None:
+                        return
+                yield piece
+                del piece  # its memory is wanted for the next
+
+
+async def _as_parsed(content: aiohttp.StreamReader) -> AsyncGenerator[bytes | memoryview]:
+    while not content.at_eof():
+        # One by one: all that are there at once would be copied together.
+        chunk, _ = await content.readchunk()
+        if chunk:
+            yield chunk
 
 
 class HubFiles:
@@ -120,6 +142,7 @@ class HubFiles:
         self._addresses = HubAddresses(endpoint)
         self._origin = Origin.of(URL(endpoint))
         self._asking = aiohttp.ClientTimeout(total=answer_timeout_s)
+        self._stall_timeout_s = stall_timeout_s
         self._reading = aiohttp.ClientTimeout(total=None, sock_connect=answer_timeout_s, sock_read=stall_timeout_s)
 
     async def describe(self, way: Way) -> FileFacts:
@@ -136,7 +159,7 @@ class HubFiles:
 
     @asynccontextmanager
     async def open(
-        self, way: Way, start: int, stop: int, *, size_bytes: int, etag: str, buffer_bytes: int = 2**16
+        self, way: Way, start: int, stop: int, *, size_bytes: int, etag: str, buffer_bytes: int = _BUFFER_BYTES
     ) -> AsyncIterator[FileBody]:
         """The bytes [start, stop) of a file, or the whole file where the server ignores ranges.
 
@@ -157,7 +180,8 @@ class HubFiles:
                     if response.status >= 400:
                         raise await _refused_with_words(response, asked, way)
                     named = etag if isinstance(way.ref, FileRef) else None
-                    yield FileBody(response, self._check(response, url, start, size_bytes, named, asked), asked)
+                    begun_at = self._check(response, url, start, size_bytes, named, asked)
+                    yield self._body(response, begun_at, asked, buffer_bytes)
                     return
             way.signed = None
         raise HubMisspoke(f"more than {_MAX_HOPS} redirects", asked=asked)
@@ -180,7 +204,7 @@ class HubFiles:
                     raise await _refused_with_words(response, asked, way)
                 facts = _facts(response.status, headers, commit_hash, asked)
                 sent = response.status == 200 and headers.get("Content-Encoding", "identity") == "identity"
-                yield facts, FileBody(response, 0, asked) if sent else None
+                yield facts, self._body(response, 0, asked) if sent else None
                 return
         raise HubMisspoke(f"more than {_MAX_HOPS} redirects", asked=asked)
 
@@ -193,7 +217,7 @@ class HubFiles:
         extra: Iterable[tuple[str, str]],
         asked: str,
         timeout: aiohttp.ClientTimeout,
-        buffer_bytes: int = 2**16,
+        buffer_bytes: int = _BUFFER_BYTES,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request, not redirected; the token goes to the Hub's own origin only."""
         headers = CIMultiDict([("Accept-Encoding", "identity"), ("Accept", "*/*"), *extra])
@@ -218,6 +242,11 @@ class HubFiles:
             if method == "HEAD" and response.status >= 400:
                 raise _refused(response, b"", asked, way)
             yield response
+
+    def _body(
+        self, response: aiohttp.ClientResponse, start: int, asked: str, buffer_bytes: int = _BUFFER_BYTES
+    ) -> FileBody:
+        return FileBody(response, start, asked, unit_bytes=buffer_bytes, stall_timeout_s=self._stall_timeout_s)
 
     def _address(self, ref: FileRef | LfsObject) -> URL:
         if isinstance(ref, FileRef):

@@ -13,24 +13,24 @@ _GATHER_S = 0.005
 class Sink(Protocol):
     """What is written to: a `PartialBlob`."""
 
-    async def write(self, start: int, *pieces: bytes) -> None: ...
+    async def write(self, start: int, *pieces: bytes | memoryview) -> None: ...
 
 
 class WriteBehind:
     """Writes what it is given, in order, in few calls: each costs two threads as much as a hundred KiB do.
 
-    What comes is written once nothing more comes with it, or there are `enough_bytes`, or after a moment. What comes
-    meanwhile waits, up to about `enough_bytes`, and goes next.
+    What comes is written once nothing more comes with it, or there are `worth_bytes`, or after a moment. What comes
+    meanwhile waits, up to about twice that, and goes next.
     """
 
-    def __init__(self, blob: Sink, position: int, *, enough_bytes: int, written: Callable[[int], None]) -> None:
-        self._blob, self._position, self._enough, self._written = blob, position, enough_bytes, written
-        self._waiting: list[bytes] = []
+    def __init__(self, blob: Sink, position: int, *, worth_bytes: int, written: Callable[[int], None]) -> None:
+        self._blob, self._position, self._worth, self._written = blob, position, worth_bytes, written
+        self._waiting: list[bytes | memoryview] = []
         self._waiting_bytes = 0
         self._room = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
 
-    async def add(self, content: bytes) -> None:
+    async def add(self, content: bytes | memoryview) -> None:
         """Takes the next bytes; returns when it may take more. Raises BlobProblem, also for bytes before these."""
         self._waiting.append(content)
         self._waiting_bytes += len(content)
@@ -38,7 +38,7 @@ class WriteBehind:
             if self._writing is not None:
                 self._writing.result()
             self._writing = asyncio.create_task(self._write())
-        if self._waiting_bytes >= self._enough:
+        if self._waiting_bytes >= 2 * self._worth:
             self._room.clear()
             await self._room.wait()
 
@@ -61,6 +61,7 @@ class WriteBehind:
                 self._waiting, self._waiting_bytes = [], 0
                 self._room.set()
                 await self._blob.write(self._position, *pieces)
+                del pieces  # their memory is wanted for what comes
                 self._position += length
                 self._written(length)
         finally:
@@ -69,7 +70,7 @@ class WriteBehind:
     async def _gathered(self) -> int:
         """How many bytes there are to write, once no more come with them."""
         before, until = 0, monotonic() + _GATHER_S
-        while before < self._waiting_bytes < self._enough and monotonic() < until:
+        while before < self._waiting_bytes < self._worth and monotonic() < until:
             before = self._waiting_bytes
             for _ in range(_TURNS):
                 await asyncio.sleep(0)

@@ -63,7 +63,7 @@ class Lane:
     async def _fetch(self, way: Way) -> None:
         size = self._blob.size_bytes
         self.received = self.position
-        behind = WriteBehind(self._blob, self.position, enough_bytes=2 * self._buffer, written=self._written)
+        behind = WriteBehind(self._blob, self.position, worth_bytes=self._buffer, written=self._written)
         try:
             async with self._hub.open(
                 way, self.position, self.stop, size_bytes=size, etag=self._etag, buffer_bytes=self._buffer

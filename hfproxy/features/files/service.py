@@ -89,7 +89,9 @@ class FileService:
             task.add_done_callback(lambda ended: self._fetched(key, ended))
         return await asyncio.shield(task), status
 
-    async def pieces(self, found: Found, start: int, stop: int, *, whole: bool) -> AsyncGenerator[FilePiece | bytes]:
+    async def pieces(
+        self, found: Found, start: int, stop: int, *, whole: bool
+    ) -> AsyncGenerator[FilePiece | bytes | memoryview]:
         """The bytes [start, stop) as they become available, in order; the first may take as long as the Hub does.
 
         whole: the caller ends up with the file, and so must not get its last byte before the digest is right. Raises
@@ -239,7 +241,7 @@ class FileService:
         if not task.cancelled():
             task.exception()
 
-    async def _relay(self, found: Found, start: int, stop: int) -> AsyncGenerator[bytes]:
+    async def _relay(self, found: Found, start: int, stop: int) -> AsyncGenerator[bytes | memoryview]:
         """The bytes straight from the Hub, going on where a connection breaks; nothing is kept."""
         entry, failures, position = found.entry, 0, start
         while position < stop:

@@ -3,13 +3,17 @@
 import asyncio
 import os
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import pytest
 
 from hfproxy.errors import HubBroke, HubFailed, HubMisspoke, HubRefused, HubSentWrongBytes, HubSlow
 from hfproxy.features.files.fill import FillPolicy
 from hfproxy.features.files.fills import Fills
+from hfproxy.features.files.lane import Lane
 from hfproxy.storage.blobs import BlobKey, BlobStore
+from hfproxy.upstream.client import hub_session
+from hfproxy.upstream.downloads import HubFiles
 from tests.integration.files.conftest import QUICK, OpenBlobs, fills_between, read, until, way_to
 from tests.support.file_hub import FileHub, Trouble
 
@@ -151,6 +155,33 @@ async def test_a_broken_download_goes_on_at_the_missing_byte(
         assert not hub.trouble
         # What the kernel and the HTTP client had not handed over when it broke is fetched again, and nothing else.
         assert SIZE <= hub.sent_bytes <= SIZE + (6 if how == "reset_after" else 2) * MIB
+
+
+@pytest.mark.also_in_a_bucket
+async def test_a_run_so_long_that_it_goes_past_the_parser_survives_the_same(hub: FileHub, blobs: BlobStore) -> None:
+    """A fast connection is given runs that `upstream/long_bodies.py` receives."""
+    content = os.urandom(100 * MIB + 77)
+    key = hub.add("long.bin", content)
+    hub.trouble = [Trouble(cut_after=20 * MIB + 5), Trouble(reset_after=30 * MIB), Trouble(stall_after=40 * MIB)]
+    blob = await blobs.partial(key, len(content))
+    async with hub_session(connect_timeout=timedelta(seconds=5)) as session:
+        lane = Lane(
+            0,
+            len(content),
+            ways=[way_to("long.bin")],
+            etag=key.digest,
+            hub=HubFiles(hub.url, session, answer_timeout_s=5, stall_timeout_s=1),
+            blob=blob,
+            patience=QUICK,
+            buffer_bytes=MIB,
+            progressed=lambda _: None,
+        )
+        await lane.run()
+    await blob.verify()
+    await blob.keep()
+    await blob.close()
+    assert not hub.trouble
+    assert len(content) <= hub.sent_bytes <= len(content) + 16 * MIB
 
 
 async def test_a_server_without_ranges_is_read_from_its_start(

@@ -26,7 +26,7 @@ class SlowSink:
 async def test_what_comes_together_is_written_together() -> None:
     sink = SlowSink()
     sink.go.set()
-    behind = WriteBehind(sink, 10, enough_bytes=100, written=lambda _: None)
+    behind = WriteBehind(sink, 10, worth_bytes=50, written=lambda _: None)
     for piece in (b"ab", b"cd", b"ef"):
         await behind.add(piece)
     await behind.drain()
@@ -36,7 +36,7 @@ async def test_what_comes_together_is_written_together() -> None:
 async def test_what_is_enough_is_written_though_more_comes_with_it() -> None:
     sink = SlowSink()
     sink.go.set()
-    behind = WriteBehind(sink, 0, enough_bytes=4, written=lambda _: None)
+    behind = WriteBehind(sink, 0, worth_bytes=2, written=lambda _: None)
     for piece in (b"ab", b"cd", b"ef"):
         await behind.add(piece)
     await behind.drain()
@@ -52,7 +52,7 @@ async def test_what_came_meanwhile_is_written_in_one_call_though_nothing_follows
         if sum(counted) == 6:
             all_written.set()
 
-    behind = WriteBehind(sink, 10, enough_bytes=100, written=written)
+    behind = WriteBehind(sink, 10, worth_bytes=50, written=written)
     await behind.add(b"ab")
     await sink.begun.wait()
     for piece in (b"cd", b"ef"):
@@ -64,7 +64,7 @@ async def test_what_came_meanwhile_is_written_in_one_call_though_nothing_follows
 
 async def test_no_more_is_taken_than_may_wait() -> None:
     sink = SlowSink()
-    behind = WriteBehind(sink, 0, enough_bytes=4, written=lambda _: None)
+    behind = WriteBehind(sink, 0, worth_bytes=2, written=lambda _: None)
     await behind.add(b"ab")
     await sink.begun.wait()
     refused = asyncio.create_task(behind.add(b"cdef"))
@@ -80,7 +80,7 @@ async def test_an_error_is_told_to_who_adds_next_and_to_who_drains() -> None:
     sink = SlowSink()
     sink.full = True
     sink.go.set()
-    behind = WriteBehind(sink, 0, enough_bytes=4, written=lambda _: None)
+    behind = WriteBehind(sink, 0, worth_bytes=2, written=lambda _: None)
     await behind.add(b"ab")
     with pytest.raises(StorageFull):
         await behind.drain()
@@ -91,7 +91,7 @@ async def test_an_error_is_told_to_who_adds_next_and_to_who_drains() -> None:
 async def test_stopped_it_ends_with_the_pieces_in_hand() -> None:
     sink = SlowSink()
     counted: list[int] = []
-    behind = WriteBehind(sink, 0, enough_bytes=100, written=counted.append)
+    behind = WriteBehind(sink, 0, worth_bytes=50, written=counted.append)
     await behind.add(b"ab")
     await sink.begun.wait()
     await behind.add(b"cd")
@@ -106,7 +106,7 @@ async def test_stopped_before_it_began_it_writes_nothing() -> None:
     sink = SlowSink()
     sink.go.set()
     counted: list[int] = []
-    behind = WriteBehind(sink, 0, enough_bytes=100, written=counted.append)
+    behind = WriteBehind(sink, 0, worth_bytes=50, written=counted.append)
     await behind.add(b"ab")
     await behind.stop()
     assert (sink.calls, counted) == ([], [])
