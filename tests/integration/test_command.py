@@ -133,3 +133,17 @@ def test_serve_shows_a_first_screen_answers_and_ends_well(tmp_path: Path) -> Non
     assert f"curl {url}/api/account" in screen
     assert "Traceback" not in screen
     assert "hf_owner_of_this_machine" not in screen
+
+
+def test_ctrl_c_while_the_command_is_imported_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("import time\nprint('imported', flush=True)\ntime.sleep(600)\n")
+    command = [sys.executable, "-m", "hfproxy", "serve"]
+    folders = {"PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment(**folders), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "imported\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60) == ("", "")
+        assert process.returncode == -signal.SIGINT
