@@ -271,7 +271,9 @@ class _HubConnector(aiohttp.TCPConnector):
     ) -> Connection:
         if self._proxy is not None:
             self._proxy.direct(req)
-        return await super().connect(req, traces, timeout)
+        # aiohttp bounds each handshake by it, and by nothing the wait for what a proxy says to CONNECT.
+        async with asyncio.timeout(timeout.sock_connect):
+            return await super().connect(req, traces, timeout)
 
 
 @asynccontextmanager

@@ -229,6 +229,23 @@ async def test_a_proxy_that_is_down_is_named(tmp_path: Path) -> None:
     assert problem["detail"].startswith(f"the proxy on the way, 127.0.0.1:{port}: ")
 
 
+async def test_a_proxy_that_says_nothing_is_not_waited_for(tmp_path: Path) -> None:
+    async def says_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(says_nothing, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        way = {"UPSTREAM__PROXY": f"http://gateway:secret-word@127.0.0.1:{port}", "UPSTREAM__CONNECT_TIMEOUT": "200ms"}
+        async with gateway_for("https://hub.example.com", tmp_path, **way) as gateway:
+            for path in ("/api/models/acme/demo/refs", "/acme/demo/resolve/main/config.json"):
+                async with gateway.http.get(gateway.url + path) as response:
+                    said = await response.text()
+                assert (response.status, response.headers["X-Error-Code"]) == (504, "HubSlow")
+                assert "secret-word" not in said
+
+
 async def test_loopback_is_reached_without_the_proxy(authority: Authority, tmp_path: Path) -> None:
     async with scripted_hub(ALICE, tls=authority.server_context()) as hub, connect_proxy(1) as proxy:
         status, _ = await _account(
