@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 def gateway_screen(console: Console, url: str, given: Settings, ready: Settings) -> None:
-    """Where the gateway listens, which Hub it speaks to and as whom, three commands to try, where the docs are.
+    """Where the gateway listens, which Hub it speaks to and as whom, commands to try, where the docs are.
 
     given: the settings as the operator wrote them. ready: the same, with the built-in Hub's address and token in them.
     """
     built_in = given.upstream.endpoint == SANDBOX
+    has_demo = built_in and given.sandbox.seed == "demo" and url.startswith("http:")
     curl = f"curl {_trust(ready)}"
     hub = f"{ready.upstream.endpoint}  [dim](the built-in sandbox: nothing leaves this machine)[/]"
     _show(
@@ -33,6 +34,7 @@ def gateway_screen(console: Console, url: str, given: Settings, ready: Settings)
             f"{curl}{url}/api/account",
             f"""{curl}{url}/api/repo -d '{{"type": "model", "name": "demo", "private": true}}'""",
             f"""{curl}-X DELETE '{url}/api/repo?type=model&name=demo'""",
+            *([f"HF_ENDPOINT={url} hf download alice/tiny-sentence-encoder"] if has_demo else []),
         ],
     )
 

@@ -10,6 +10,7 @@ import typer
 
 from hfproxy.cli import bundles, cache, config, keys, policy
 from hfproxy.cli.certs import certs
+from hfproxy.cli.examples import examples
 from hfproxy.cli.health import health
 from hfproxy.cli.openapi import openapi
 from hfproxy.cli.sandbox import sandbox
@@ -25,15 +26,38 @@ app = typer.Typer(
     epilog="Exit codes: 0 fine, 1 failed, 2 wrong command line, 69 address taken, 78 wrong settings.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
 )
-app.command()(serve)
-app.command()(sandbox)
-app.command()(certs)
-app.command()(health)
-app.command()(openapi)
+app.command(
+    epilog=examples(
+        "hfproxy serve --upstream sandbox",
+        "HF_ACCESS_TOKEN=hf_... hfproxy serve --port 9000 --workers 2",
+    )
+)(serve)
+app.command(
+    epilog=examples(
+        "hfproxy sandbox --seed demo",
+        "hfproxy sandbox --data hub --trouble latency=50ms",
+    )
+)(sandbox)
+app.command(epilog=examples("hfproxy certs --name hub.example.com --name 192.0.2.7"))(certs)
+app.command(epilog=examples("hfproxy health || echo down"))(health)
+app.command(epilog=examples("hfproxy openapi > openapi.json"))(openapi)
 app.command(hidden=True)(worker)
-cache.app.command("export")(bundles.export)
-cache.app.command("import")(bundles.import_)
+cache.app.command(
+    "export",
+    epilog=examples(
+        "hfproxy cache export acme/demo@v1 datasets/acme/tickets -o bundle.tar",
+        "hfproxy cache export acme/demo -o - | ssh inside hfproxy cache import -",
+    ),
+)(bundles.export)
+cache.app.command(
+    "import",
+    epilog=examples(
+        "hfproxy cache import bundle.tar --pin",
+        "hfproxy cache import ~/.cache/huggingface --names --only acme/demo",
+    ),
+)(bundles.import_)
 app.add_typer(cache.app, name="cache")
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from hfproxy.cli.examples import examples
 from hfproxy.cli.terminal import Json, err, fail, out, print_json, progress_bar, read_settings
 from hfproxy.starting import CannotStart
 
@@ -64,7 +65,7 @@ def _time(text: str) -> timedelta:
         raise typer.BadParameter("must be a time such as 12h or 30d") from None
 
 
-@app.command()
+@app.command(epilog=examples("hfproxy cache stats --json"))
 def stats(as_json: Json = False) -> None:
     """Show how much is kept."""
     from hfproxy.features.files import upkeep
@@ -77,7 +78,7 @@ def stats(as_json: Json = False) -> None:
     out.print(f"{found.partial} files on their way, {human(found.partial_bytes)}", highlight=False)
 
 
-@app.command("list")
+@app.command("list", epilog=examples("hfproxy cache list"))
 def list_repositories(as_json: Json = False) -> None:
     """List the repositories of which something is known, largest first."""
     from rich.table import Table
@@ -98,7 +99,7 @@ def list_repositories(as_json: Json = False) -> None:
     out.print(table)
 
 
-@app.command()
+@app.command(epilog=examples("hfproxy cache show datasets/acme/support-tickets"))
 def show(
     repo: Annotated[str, typer.Argument(help="`owner/name`, `datasets/owner/name`, `spaces/owner/name`.")],
     as_json: Json = False,
@@ -120,7 +121,7 @@ def show(
     out.print(table)
 
 
-@app.command()
+@app.command(epilog=examples("hfproxy cache pin acme/demo", "hfproxy cache pin acme/demo@main"))
 def pin(name: Named) -> None:
     """Keep what is known of a repository, now and later, from being evicted; a running gateway follows in a second.
 
@@ -133,7 +134,7 @@ def pin(name: Named) -> None:
     out.print(f"{name} is pinned.", highlight=False)
 
 
-@app.command()
+@app.command(epilog=examples("hfproxy cache unpin acme/demo@main"))
 def unpin(name: Named) -> None:
     """Let a pinned repository be evicted again."""
     from hfproxy.storage import pins
@@ -144,7 +145,12 @@ def unpin(name: Named) -> None:
     out.print(f"{name} is not pinned any more.", highlight=False)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "hfproxy cache warm acme/demo --pin",
+        "hfproxy cache warm acme/demo@v1 --include '*.safetensors' --include '*.json'",
+    )
+)
 def warm(
     name: Named,
     repo_type: TypeOption = None,
@@ -218,7 +224,7 @@ async def _warm(
     return done
 
 
-@app.command()
+@app.command(epilog=examples("hfproxy cache prune --to 100GiB --dry-run", "hfproxy cache prune --unused-for 30d"))
 def prune(
     to: Annotated[
         int | None,
@@ -252,7 +258,7 @@ def prune(
     out.print(f"{len(gone)} files {verb}, {human(sum(info.size_bytes for info in gone))}", highlight=False)
 
 
-@app.command()
+@app.command(epilog=examples("hfproxy cache verify --repair"))
 def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Fetch them again at once, from the Hub.")] = False,
     as_json: Json = False,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from hfproxy.cli.examples import examples
 from hfproxy.cli.terminal import Json, err, fail, out, print_json, read_settings
 from hfproxy.starting import CannotStart
 
@@ -43,7 +44,12 @@ def _lifetime(text: str) -> timedelta:
         raise typer.BadParameter("must be a time such as 12h, 30d or 365d") from None
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "hfproxy keys create ci --role writer --repo 'acme/*' --expires 90d",
+        "KEY=$(hfproxy keys create laptop)",
+    )
+)
 def create(
     name: Annotated[str, typer.Argument(help="Who or what will use it; the log and the audit trail show it.")],
     role: Annotated[
@@ -71,7 +77,7 @@ def create(
     sys.stdout.write(f"{secret}\n")
 
 
-@app.command("list")
+@app.command("list", epilog=examples("hfproxy keys list --json"))
 def list_keys(
     as_json: Json = False,
 ) -> None:
@@ -92,7 +98,7 @@ def list_keys(
     out.print(table, soft_wrap=True)
 
 
-@app.command()
+@app.command(epilog=examples("hfproxy keys revoke ci"))
 def revoke(key: Annotated[str, typer.Argument(help="Its name or its id.")]) -> None:
     """End a key for good. A running gateway refuses it within a second."""
     revoked = _with_keys(lambda keys: keys.revoke(key))

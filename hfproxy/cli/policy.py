@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hfproxy.cli.examples import examples
 from hfproxy.cli.terminal import Json, fail, out, print_json, read_settings
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _ACTIONS_OF_METHODS = {
 }
 
 
-@app.command()
+@app.command(epilog=examples("hfproxy policy check rules.toml"))
 def check(file: Annotated[Path, typer.Argument(help="The file of rules.")]) -> None:
     """Read a file of rules; exit with 1 and a line for each mistake."""
     policy = _read(file)
@@ -43,7 +44,7 @@ def check(file: Annotated[Path, typer.Argument(help="The file of rules.")]) -> N
     )
 
 
-@app.command()
+@app.command(epilog=examples("hfproxy policy example unsafe-formats > rules.toml"))
 def example(
     name: Annotated[
         Example, typer.Argument(help="unsafe-formats denies pickle and its kin; company is an allow-list.")
@@ -55,7 +56,12 @@ def example(
     sys.stdout.write(files("hfproxy.features.policy.examples").joinpath(f"{name.value}.toml").read_text())
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "hfproxy policy explain --policy rules.toml acme/demo pytorch_model.bin",
+        "hfproxy policy explain --caller ci --role writer --method write acme/demo",
+    )
+)
 def explain(
     repo: Annotated[str, typer.Argument(help="`owner/name`, `datasets/owner/name`, `spaces/…`, `buckets/…`.")],
     file: Annotated[str | None, typer.Argument(help="Path of the file in it; without: what is told of it.")] = None,

@@ -31,6 +31,7 @@ def serve(
     from hfproxy.first_screen import gateway_screen
     from hfproxy.logs import set_up_logging
     from hfproxy.open_files import allow_many_open_files
+    from hfproxy.own_address import refuse_own_address
     from hfproxy.server import outlive_hangups, serve_until_stopped
     from hfproxy.settings import Settings
     from hfproxy.workers import WorkerFailed, serve_with_workers
@@ -46,6 +47,7 @@ def serve(
     allow_many_open_files()
     outlive_hangups()
     try:
+        refuse_own_address(settings)
         set_up_logging(settings.logging, secrets=settings.secrets())
         serve_all = serve_until_stopped if settings.server.workers == 1 else serve_with_workers
 

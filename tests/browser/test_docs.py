@@ -17,3 +17,12 @@ async def test_a_call_can_be_tried_out_on_the_page(browser: Browser, gateway: st
         answer = call.locator(".live-responses-table .response").first
         await expect(answer.locator(".response-col_status")).to_contain_text("200")
         await expect(answer).to_contain_text("alice")
+
+
+async def test_it_is_dark_where_the_reader_wants_it_so(browser: Browser, gateway: str) -> None:
+    async with open_page(browser, f"{gateway}/docs/", scheme="dark") as seen:
+        title = seen.page.locator(".swagger-ui .info h1")
+        await expect(title).to_contain_text("hfproxy")
+        await expect(seen.page.locator("body")).to_have_css("background-color", "rgb(28, 32, 34)")
+        await seen.page.emulate_media(color_scheme="light")
+        await expect(seen.page.locator("body")).to_have_css("background-color", "rgb(255, 255, 255)")

@@ -31,6 +31,7 @@ async def test_it_says_whether_the_gateway_is_ready_which_hub_and_whose_account(
         await expect(seen.page.locator("#hub")).to_contain_text("http://127.0.0.1:")
         await expect(seen.page.locator("#account")).to_contain_text("alice")
         await expect(seen.page.locator("#use-curl")).to_contain_text(f"curl {gateway}/api/account")
+        await expect(seen.page.locator("#use-hf")).not_to_contain_text("HF_TOKEN")
 
 
 async def test_a_repository_is_created_made_public_and_deleted_by_form(browser: Browser, gateway: str) -> None:

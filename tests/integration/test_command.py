@@ -98,6 +98,15 @@ def test_what_kubernetes_adds_for_a_service_of_our_name_is_no_mistake(tmp_path: 
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("command", [("serve",), ("serve", "--workers", "2"), ("config", "check")])
+def test_a_gateway_that_would_be_its_own_hub_does_not_start(command: tuple[str, ...], tmp_path: Path) -> None:
+    """The address that clients have from their shell's HF_ENDPOINT, in the shell that a gateway is started in."""
+    done = hfproxy(*command, cwd=tmp_path, HF_ENDPOINT="http://localhost:18080", HFPROXY_SERVER__PORT="18080")
+    assert done.returncode == 78
+    assert "http://localhost:18080 is where this gateway itself listens" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

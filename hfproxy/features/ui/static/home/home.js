@@ -2,6 +2,8 @@
 // The state of the gateway, the account, and how to point clients here. Everything is asked of the API beside this page.
 
 const KEY = "hfproxy-key";
+// Plain ASCII: whoever copies it as it is gets an answer of the gateway, not an error of the client.
+const SAMPLE_KEY = "hfp_YOUR_KEY";
 const base = new URL(".", document.baseURI);
 const byId = (id) => document.getElementById(id);
 
@@ -63,21 +65,31 @@ async function showAccount() {
   try {
     const account = await ask("api/account");
     place.textContent = account.fullname ? `${account.name} (${account.fullname})` : account.name;
+    showRecipes({ keyed: sessionStorage.getItem(KEY) !== null });
     document.dispatchEvent(new CustomEvent("account", { detail: account }));
   } catch (error) {
     place.textContent = error.message;
   }
 }
 
-function showRecipes() {
+/** What to type elsewhere; with a key where this gateway wants one. */
+function showRecipes({ keyed }) {
   const here = base.href.replace(/\/$/, "");
+  const [argument, line, header] = keyed
+    ? [`, token="${SAMPLE_KEY}"`, `export HF_TOKEN=${SAMPLE_KEY}\n`, ` -H "X-API-Key: ${SAMPLE_KEY}"`]
+    : ["", "", ""];
+  const curl = `curl${header} ${here}`;
   const recipes = {
-    "use-python": `from huggingface_hub import HfApi\nhub = HfApi(endpoint="${here}", token="hfp_…")\nprint(hub.whoami()["name"])`,
-    "use-hf": `export HF_ENDPOINT=${here}\nexport HF_TOKEN=hfp_…\nhf auth whoami`,
-    "use-git": `git clone ${here}/OWNER/NAME   # as the password: hfp_…`,
-    "use-curl": `curl ${here}/api/account\ncurl ${here}/api/repo -d '{"type": "model", "name": "demo", "private": true}'`,
+    "use-python": `from huggingface_hub import HfApi\nhub = HfApi(endpoint="${here}"${argument})\nprint(hub.snapshot_download("OWNER/NAME"))`,
+    "use-hf": `export HF_ENDPOINT=${here}\n${line}hf download OWNER/NAME`,
+    "use-git": `git clone ${here}/OWNER/NAME${keyed ? `   # as the password: ${SAMPLE_KEY}` : ""}`,
+    "use-curl": `${curl}/api/account\n${curl}/api/repo -d '{"type": "model", "name": "demo", "private": true}'`,
   };
   for (const [id, text] of Object.entries(recipes)) byId(id).textContent = text;
+  byId("use-key").hidden = !keyed;
+}
+
+function offerCopies() {
   for (const button of document.querySelectorAll("[data-copy]")) {
     const what = button.parentElement.querySelector("h3").textContent;
     button.setAttribute("aria-label", `Copy the lines for ${what}`);
@@ -105,6 +117,7 @@ byId("key-form").addEventListener("submit", (event) => {
   showAccount();
 });
 
-showRecipes();
+showRecipes({ keyed: true });
+offerCopies();
 showState();
 document.addEventListener("DOMContentLoaded", showAccount);
