@@ -1,5 +1,10 @@
 """Fixtures of every kind of test."""
 
+import asyncio
+from collections.abc import Callable, Mapping
+
+import pytest
+import uvloop
 from hypothesis import settings
 
 from tests.support.buckets import rclone_server, s3_server, swift_server
@@ -20,3 +25,11 @@ __all__ = [
     "s3_server",
     "swift_server",
 ]
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The standard loop; the gateway's own as well for what uses transports in ways of its own (`on_both_loops`)."""
+    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    if item.get_closest_marker("on_both_loops") is not None:
+        loops["uvloop"] = uvloop.new_event_loop
+    return loops

@@ -18,6 +18,8 @@ from hfproxy.upstream.refs import FileRef
 from tests.support.certificates import Authority
 from tests.support.scripted_hub import Asked, Reply, hangs, resets, scripted_hub, writes
 
+pytestmark = pytest.mark.on_both_loops
+
 MIB = 1024**2
 SIZE = 64 * MIB + 4321
 UNIT = MIB // 2
