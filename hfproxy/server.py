@@ -133,6 +133,7 @@ async def opened_gateway(
             metrics=app[METRICS],
             quick=app.get(QUICK_LANE),
             most=settings.server.max_connections,
+            unread_s=settings.server.unread_timeout.total_seconds(),
             # A caller who hangs up ends the work done for them.
             handler_cancellation=True,
             keepalive_timeout=settings.server.keepalive_timeout.total_seconds(),

@@ -162,6 +162,12 @@ class ServerSettings(Group):
         description="How long an idle connection, or one whose next request is not all there, is kept; longer than a "
         "proxy in front keeps it",
     )
+    unread_timeout: Duration = Field(
+        timedelta(minutes=5),
+        gt=timedelta(0),
+        le=timedelta(days=1),
+        description="How long a client may read nothing of its answer before it is cut off (on Linux)",
+    )
     max_requests_in_flight: int = Field(2000, ge=1, description="More requests than this at once are answered 503")
     max_connections: int = Field(
         10_000, ge=1, description="More connections than this at once are answered 503 and closed"

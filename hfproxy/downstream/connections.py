@@ -7,6 +7,7 @@ may hold a token.
 
 import asyncio
 import re
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -36,18 +37,32 @@ class GatewayRunner(web.AppRunner):
     """Runs the application on connections of this module.
 
     metrics: where refused requests are counted. quick: what answers in front of the application, if anything does.
-    most: connections at once; any more are told so and closed.
+    most: connections at once; any more are told so and closed. unread_s: how long a client may read nothing.
     """
 
     def __init__(
-        self, app: web.Application, *, metrics: Metrics, quick: QuickLane | None, most: int, **options: Any
+        self,
+        app: web.Application,
+        *,
+        metrics: Metrics,
+        quick: QuickLane | None,
+        most: int,
+        unread_s: float,
+        **options: Any,
     ) -> None:
         super().__init__(app, access_log=None, **options)
-        self._metrics, self._quick, self._most = metrics, quick, most
+        self._metrics, self._quick, self._most, self._unread_s = metrics, quick, most, unread_s
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return _Connections(made, metrics=self._metrics, quick=self._quick, most=self._most, **self._kwargs)
+        return _Connections(
+            made,
+            metrics=self._metrics,
+            quick=self._quick,
+            most=self._most,
+            unread_s=self._unread_s,
+            **self._kwargs,
+        )
 
 
 class _Connections(web.Server):
@@ -60,6 +75,7 @@ class _Connections(web.Server):
         metrics: Metrics,
         quick: QuickLane | None,
         most: int,
+        unread_s: float,
         handler_cancellation: bool,
         **options: Any,
     ) -> None:
@@ -68,6 +84,7 @@ class _Connections(web.Server):
         )
         self._metrics, self._quick, self._options = metrics, quick, options
         self.most, self.open = most, 0
+        self.unread_ms = max(1, round(unread_s * 1000))
 
     def __call__(self) -> RequestHandler:
         return _Connection(self, self._metrics, self._quick, loop=self._loop, **self._options)
@@ -90,6 +107,7 @@ class _Connection(RequestHandler):
         super().connection_made(transport)
         manager = self._manager
         assert isinstance(manager, _Connections)
+        _end_when_unread(transport, manager.unread_ms)
         manager.open += 1
         if manager.open > manager.most:
             self.surplus = True
@@ -172,6 +190,13 @@ async def refuse_surplus(request: web.Request, handler: Handler) -> web.StreamRe
         response = render(error, instance=request.path)
     response.force_close()
     return response
+
+
+def _end_when_unread(transport: asyncio.BaseTransport, unread_ms: int) -> None:
+    """Has the system end the connection whose client takes nothing for so long, however its answer is being sent."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, unread_ms)
 
 
 class _Reading:

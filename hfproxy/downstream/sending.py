@@ -128,7 +128,7 @@ async def _pump(out: int, fd: int, start: int, stop: int, pace: Pace | None) -> 
         except BlockingIOError:
             await _writable(out)
             continue
-        except (BrokenPipeError, ConnectionError) as error:
+        except (ConnectionError, TimeoutError) as error:  # it reads nothing, or it is dead
             raise ConnectionResetError(_GONE) from error
         if sent == 0:
             raise OSError(f"the file ends at byte {start}")

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,9 +11,11 @@ from time import monotonic
 
 import pytest
 
+from tests.support.file_hub import file_hub
 from tests.support.gateway import Gateway, gateway_for
 from tests.support.raw_http import Connection, connection_to
 from tests.support.scripted_hub import says, scripted_hub
+from tests.support.serving import serving
 
 LIMIT_S = 1
 # Far from the limit, and far from aiohttp's own of an hour; a full machine must not fail the test.
@@ -96,3 +100,27 @@ async def test_slow_clients_do_not_keep_others_from_being_answered(tmp_path: Pat
         assert {answer.status for answer in answers if answer} == {200}
         assert len([answer for answer in answers if answer]) == len(slow)
         await asyncio.gather(*(each.__aexit__(None, None, None) for each in slow))
+
+
+@pytest.mark.skipif(
+    not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux ends a connection that is not read from"
+)
+async def test_who_reads_nothing_of_an_answer_is_cut_off(tmp_path: Path) -> None:
+    async with file_hub() as hub:
+        hub.add("w.bin", os.urandom(24 * 1024**2))
+        limits = {"HFPROXY_SERVER__UNREAD_TIMEOUT": f"{LIMIT_S}s", "HFPROXY_UPSTREAM__IDLE_TIMEOUT": "1h"}
+        async with serving(tmp_path, HF_ENDPOINT=hub.url, HF_TOKEN="hf_gateway", **limits) as gateway:
+
+            async def told(event: str, count: int) -> None:
+                async with asyncio.timeout(60):
+                    while sum(line["event"] == event for line in gateway.events()) < count:  # noqa: ASYNC110 - a log
+                        await asyncio.sleep(0.05)
+
+            for count in (1, 2):  # while it is being downloaded, and when it is kept
+                async with connection_to(gateway.url) as connection:
+                    await connection.send(b"GET /acme/demo/resolve/main/w.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                    connection.writer.transport.pause_reading()
+                    await told("request.finished", count)
+                await told("fill.finished", 1)
+            assert {line["status"] for line in gateway.events() if line["event"] == "request.finished"} == {499}
+            assert "Traceback" not in gateway.printed()
