@@ -78,6 +78,8 @@ class RepoRecord(_Record):
     discussions: list[Discussion] = Field(default_factory=list)
     resource_group: str | None = None
     region: str | None = None
+    one_piece_bytes: int | None = None
+    """Larger objects come in parts; None: as everywhere."""
 
 
 class Repository:

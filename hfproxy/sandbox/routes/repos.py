@@ -48,6 +48,7 @@ async def create(call: Call) -> web.StreamResponse:
         space=_space(fields, ref.repo_type, call.hub.now()),
         resource_group=fields.get("resourceGroupId"),
         region=fields.get("region"),
+        one_piece_bytes=_one_piece(fields.get("lfsmultipartthresh")),
     )
     return json_answer({"url": f"{call.base_url}/{repo.ref}", "name": repo.repo_id, "id": repo.record.oid})
 
@@ -137,6 +138,13 @@ async def auth_check(call: Call) -> web.StreamResponse:
 async def auth_check_write(call: Call) -> web.StreamResponse:
     call.hub.rights.check_gate(call.caller, call.writable_repo())
     return text_answer("OK")
+
+
+def _one_piece(given: object) -> int | None:
+    """The size up to which this repository takes large files in one piece, by which clients are tested."""
+    if given is not None and (type(given) is not int or given < 1):
+        raise BadRequest('"lfsmultipartthresh" must be a number of bytes')
+    return given
 
 
 def _type(text: Any) -> RepoType:

@@ -119,14 +119,38 @@ async def test_a_large_object_comes_in_parts_at_the_same_time_and_is_joined_with
     assert (await call("POST", action["href"] + "0", json={})).status == 403
 
 
-async def test_the_size_decides_and_the_client_must_know_how(batch):
+async def test_the_largest_decides_for_its_batch_and_the_client_must_know_how(batch, upload):
+    """git-lfs hands all of a batch to one agent, and the Hub's for parts cannot send an object without them."""
     contents = [SMALL, LARGE]
     mixed = (await batch(*contents)).json
-    assert ["chunk_size" in each["actions"]["upload"]["header"] for each in mixed["objects"]] == [False, True]
+    assert mixed["transfer"] == "multipart"
+    told = [each["actions"]["upload"]["header"] for each in mixed["objects"]]
+    assert [(header["chunk_size"], len(header) - 1) for header in told] == [(str(PART), 1), (str(PART), 3)]
     for transfers in (["basic"], None):
         plain = (await batch(*contents, transfers=transfers)).json
         assert plain["transfer"] == "basic"
         assert all(each["actions"]["upload"]["header"] == {} for each in plain["objects"])
+    await upload(LARGE)
+    assert (await batch(*contents)).json["transfer"] == "basic"
+
+
+async def test_what_is_too_large_for_one_piece_is_not_taken_in_one(call, batch):
+    refused = await batch(SMALL, objects=[{"oid": oid(SMALL), "size": 5_000_000_001}], transfers=["basic"])
+    assert refused.status == 400 and "lfs-enable-largefiles" in refused.json["message"]
+    fits = await batch(SMALL, objects=[{"oid": oid(SMALL), "size": 5_000_000_000}], transfers=["basic"])
+    assert fits.json["transfer"] == "basic"
+
+
+async def test_a_repository_may_want_parts_sooner(call, batch, repo):
+    for wrong in (0, -1, "many", 1.5, True):
+        body = {"name": "wrong", "lfsmultipartthresh": wrong}
+        assert (await call("POST", "/api/repos/create", ALICE, json=body)).status == 400
+    await call("DELETE", "/api/repos/delete", ALICE, json={"name": "demo"})
+    await call("POST", "/api/repos/create", ALICE, json={"name": "demo", "lfsmultipartthresh": len(SMALL)})
+    assert (await batch(SMALL, transfers=["basic"])).json["transfer"] == "basic"
+    longer = SMALL + b"!"
+    assert (await batch(longer, transfers=["basic"])).status == 400
+    assert (await batch(longer)).json["transfer"] == "multipart"
 
 
 async def test_wrong_bytes_are_taken_and_not_found_by_verify(call, batch):
