@@ -10,7 +10,7 @@ from hfproxy.upstream.refs import RepoRef, RepoType
 
 from .discussed import Discussion
 from .history import MAIN, Entry, History
-from .refusals import EntryMissing, Refusal, RevisionMissing
+from .refusals import EntryMissing, Refusal
 
 Visibility = Literal["public", "private", "protected"]
 Gate = Literal["auto", "manual", False]
@@ -132,13 +132,6 @@ class Repository:
     def commit_hash(self, revision: str | None = None) -> str:
         """The commit that a revision means, `main` by default. Raises RevisionMissing."""
         return self.history.resolve(revision or "main")
-
-    def has_revision(self, revision: str) -> bool:
-        try:
-            self.history.resolve(revision)
-        except RevisionMissing:
-            return False
-        return True
 
     def file(self, commit_hash: str, path: str) -> Entry:
         """The file at a path of a commit. Raises EntryMissing, also for a folder."""

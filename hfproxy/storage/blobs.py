@@ -8,7 +8,6 @@ process.
 import hashlib
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -244,6 +243,3 @@ class BlobStore(Protocol):
 
     def used(self) -> int:
         """How many bytes all of them take, with what is reserved."""
-
-
-BlobStoreContext = AbstractAsyncContextManager[BlobStore]

@@ -21,15 +21,6 @@ def object_name(key: BlobKey, series: str, block: int) -> str:
     return f"{key.algorithm}/{key.digest[:2]}/{key.digest}/{series}/{block:08}"
 
 
-def read_name(name: str) -> tuple[BlobKey, str, int] | None:
-    """What `object_name` made a name of; None for any other name."""
-    parts = name.split("/")
-    if len(parts) != 5 or not parts[4].isdecimal():
-        return None
-    key = BlobKey.parse(f"{parts[0]}-{parts[2]}")
-    return (key, parts[3], int(parts[4])) if key is not None else None
-
-
 def names(key: BlobKey, objects: Objects) -> list[str]:
     """Every object of a blob."""
     return [object_name(key, series, block) for block, series in sorted(objects.items())]

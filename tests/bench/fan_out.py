@@ -23,7 +23,6 @@ class Read:
     """What became of one reader. right: the digest was the expected one; None where none was expected."""
 
     status: int
-    bytes_read: int
     first_byte_s: float
     whole_s: float
     right: bool | None
@@ -55,7 +54,7 @@ def fan_out(
 async def _read(session: aiohttp.ClientSession, url: str, sha256: str | None) -> Read:
     digest = hashlib.sha256()
     begun = time.perf_counter()
-    status = size = 0
+    status = 0
     first_s = 0.0
     error = None
     try:
@@ -63,13 +62,12 @@ async def _read(session: aiohttp.ClientSession, url: str, sha256: str | None) ->
             status = response.status
             async for chunk in response.content.iter_any():
                 first_s = first_s or time.perf_counter() - begun
-                size += len(chunk)
                 if sha256 is not None:
                     digest.update(chunk)
     except (aiohttp.ClientError, TimeoutError) as broken:
         error = f"{type(broken).__name__}: {broken}"
     right = None if sha256 is None else error is None and digest.hexdigest() == sha256
-    return Read(status, size, first_s, time.perf_counter() - begun, right, error)
+    return Read(status, first_s, time.perf_counter() - begun, right, error)
 
 
 async def _main(given: dict[str, Any]) -> None:

@@ -127,6 +127,19 @@ async def test_a_hub_that_misses_our_certificate_is_reported_as_such(authority: 
 
 
 @asynccontextmanager
+async def _silent_server() -> AsyncIterator[int]:
+    """The port of a server that takes what it is sent and says nothing."""
+
+    async def says_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(says_nothing, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@asynccontextmanager
 async def _openssl_server(*options: str | Path) -> AsyncIterator[int]:
     """OpenSSL's own server, which sends its alerts as real servers do and asyncio's does not."""
     process = await asyncio.create_subprocess_exec(
@@ -162,13 +175,7 @@ async def test_plain_http_to_a_tls_port_is_an_error_of_the_hubs(authority: Autho
 
 
 async def test_a_hub_that_never_shakes_hands_is_slow_not_waited_for(tmp_path: Path) -> None:
-    async def says_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(says_nothing, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    async with _silent_server() as port:
         status, problem = await _account(f"https://127.0.0.1:{port}", tmp_path, UPSTREAM__CONNECT_TIMEOUT="200ms")
     assert (status, problem["code"]) == (504, "HubSlow")
 
@@ -230,13 +237,7 @@ async def test_a_proxy_that_is_down_is_named(tmp_path: Path) -> None:
 
 
 async def test_a_proxy_that_says_nothing_is_not_waited_for(tmp_path: Path) -> None:
-    async def says_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(says_nothing, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    async with _silent_server() as port:
         way = {"UPSTREAM__PROXY": f"http://gateway:secret-word@127.0.0.1:{port}", "UPSTREAM__CONNECT_TIMEOUT": "200ms"}
         async with gateway_for("https://hub.example.com", tmp_path, **way) as gateway:
             for path in ("/api/models/acme/demo/refs", "/acme/demo/resolve/main/config.json"):

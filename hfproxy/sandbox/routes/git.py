@@ -78,11 +78,7 @@ async def delete_branch(call: Call) -> web.StreamResponse:
     ref = f"refs/heads/{call.params['branch']}"
     if ref == MAIN:
         raise Forbidden(f"Cannot delete {ref}")
-    async with call.hub.lock(repo):
-        if repo.history.ref(ref) is None:
-            raise RevisionMissing(ref)
-        repo.history.drop_ref(ref)
-    return text_answer("OK")
+    return await _dropped(call, repo, ref)
 
 
 @routes.post("/api/{types}/{repo}/tag/{revision}")
@@ -107,13 +103,7 @@ async def create_tag(call: Call) -> web.StreamResponse:
 
 @routes.delete("/api/{types}/{repo}/tag/{tag}")
 async def delete_tag(call: Call) -> web.StreamResponse:
-    repo = call.writable_repo()
-    ref = f"refs/tags/{call.params['tag']}"
-    async with call.hub.lock(repo):
-        if repo.history.ref(ref) is None:
-            raise RevisionMissing(ref)
-        repo.history.drop_ref(ref)
-    return text_answer("OK")
+    return await _dropped(call, call.writable_repo(), f"refs/tags/{call.params['tag']}")
 
 
 @routes.post("/api/{types}/{repo}/super-squash/{branch}")
@@ -174,3 +164,12 @@ def _check_room(repo: Repository, ref: str) -> None:
         other = f"refs/{family}/{name}"
         if other.startswith(f"{ref}/") or ref.startswith(f"{other}/"):
             raise Conflict(f"Reference {other} already exists, which leaves no room for {ref}")
+
+
+async def _dropped(call: Call, repo: Repository, ref: str) -> web.StreamResponse:
+    """The answer to who deletes a branch or tag. Raises RevisionMissing."""
+    async with call.hub.lock(repo):
+        if repo.history.ref(ref) is None:
+            raise RevisionMissing(ref)
+        repo.history.drop_ref(ref)
+    return text_answer("OK")

@@ -8,7 +8,8 @@ from functools import partial
 from tests.bench.charts import Chart
 from tests.bench.double.control import DoubleHub, double_hub
 from tests.bench.effort import Effort
-from tests.bench.loads import Fired, Load, fire
+from tests.bench.loads import Load, fire
+from tests.bench.measuring import Measured, measure
 from tests.bench.processes import HUB_TOKEN, Server, gateway, python_server, sandbox_hub
 from tests.bench.reports import Report, Table
 from tests.bench.rounds import interleaved, middle
@@ -24,18 +25,6 @@ DIRECTLY = {
     "account": Load("GET", "/api/whoami-v2", headers=_AUTH),
     "create": Load("POST", "/api/repos/create", _NEW, headers=_AUTH),
 }
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One load, and the CPU time of the server that took it."""
-
-    fired: Fired
-    server_cpu_s: float
-
-    @property
-    def cpu_ms(self) -> float:
-        return self.server_cpu_s * 1e3 / max(self.fired.requests, 1)
 
 
 @dataclass(frozen=True)
@@ -110,20 +99,17 @@ def api_calls(effort: Effort) -> Report:
 def _measure(hub: DoubleHub, server: Server, cell: Cell, seconds: float) -> Measured:
     hub.behave(latency_s=cell.latency_s)
     load = (DIRECTLY if cell.target == "directly" else THROUGH)[cell.call]
-    cpu_s = server.cpu_s()
-    fired = fire(load, server.url, connections=cell.connections, seconds=seconds)
-    assert not fired.failed, f"{fired.failed} of {fired.requests} failed: {cell}"
-    return Measured(fired, server.cpu_s() - cpu_s)
+    return measure(server, load, connections=cell.connections, seconds=seconds)
 
 
 def _warm_up(cells: Mapping[Cell, Callable[[], Measured]]) -> None:
-    for cell, measure in cells.items():
+    for cell, once in cells.items():
         if cell.connections == CONNECTIONS[1] and not cell.latency_s:
-            measure()
+            once()
 
 
 def _cpu_ms(results: dict[Cell, list[Measured]], cell: Cell) -> float:
-    return middle(results[cell], lambda measured: measured.cpu_ms)
+    return middle(results[cell], lambda measured: measured.cpu_us / 1e3)
 
 
 def _per_s(results: dict[Cell, list[Measured]], cell: Cell) -> float:

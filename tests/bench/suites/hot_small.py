@@ -2,7 +2,6 @@
 
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from tests.bench.double.answers import COMMIT
 from tests.bench.double.content import SyntheticFile
 from tests.bench.double.control import double_hub
 from tests.bench.effort import Effort
-from tests.bench.loads import Fired, Load, fire
+from tests.bench.loads import Load
+from tests.bench.measuring import Measured, measure
 from tests.bench.peers.nginx import BEHIND_NGINX, installed, nginx
 from tests.bench.processes import Server, gateway, python_server
 from tests.bench.reports import Report, Table
@@ -29,18 +29,6 @@ _HEADERS = (
     ("Connection", "keep-alive"),
     ("X-Amzn-Trace-Id", "2f1d9c7e-4a0b-4f38-9a52-0c7d1e6b8aUNIQUE"),
 )
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One load, and the CPU time of the server that took it."""
-
-    fired: Fired
-    server_cpu_s: float
-
-    @property
-    def cpu_us(self) -> float:
-        return self.server_cpu_s * 1e6 / max(self.fired.requests, 1)
 
 
 def hot_small(effort: Effort) -> Report:
@@ -120,7 +108,4 @@ def hot_small(effort: Effort) -> Report:
 
 
 def _measure(server: Server, load: Load, seconds: float) -> Measured:
-    cpu_s = server.cpu_s()
-    fired = fire(load, server.url, connections=_CONNECTIONS, seconds=seconds)
-    assert not fired.failed, f"{fired.failed} of {fired.requests} failed: {load.method} {load.path}"
-    return Measured(fired, server.cpu_s() - cpu_s)
+    return measure(server, load, connections=_CONNECTIONS, seconds=seconds)

@@ -1,12 +1,12 @@
 """Calls of the Hub's API that are relayed as they are: what the gateway adds, and what it costs."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 
 from tests.bench.double.control import DoubleHub, double_hub
 from tests.bench.effort import Effort
-from tests.bench.loads import Fired, Load, fire
+from tests.bench.loads import Load
+from tests.bench.measuring import Measured, measure
 from tests.bench.processes import Server, gateway, python_server
 from tests.bench.reports import Report, Table
 from tests.bench.rounds import interleaved, middle
@@ -14,18 +14,6 @@ from tests.bench.rounds import interleaved, middle
 _CONNECTIONS, _LATENCY_S = 32, 0.05
 _LOAD = Load("GET", "/api/models-tags-by-type")
 _DIRECT, _BARE, _OURS = "directly", "plain aiohttp relay", "hfproxy"
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One load, and the CPU time of the server that took it."""
-
-    fired: Fired
-    server_cpu_s: float
-
-    @property
-    def cpu_ms(self) -> float:
-        return self.server_cpu_s * 1e3 / max(self.fired.requests, 1)
 
 
 def relayed(effort: Effort) -> Report:
@@ -44,7 +32,7 @@ def relayed(effort: Effort) -> Report:
     p50 = {name: middle(each, lambda measured: measured.fired.p50_ms) for name, each in results.items()}
     p99 = {name: middle(each, lambda measured: measured.fired.p99_ms) for name, each in results.items()}
     per_s = {name: middle(each, lambda measured: measured.fired.per_s) for name, each in results.items()}
-    cpu = {name: middle(each, lambda measured: measured.cpu_ms) for name, each in results.items()}
+    cpu = {name: middle(each, lambda measured: measured.cpu_us / 1e3) for name, each in results.items()}
     return Report(
         name="relayed",
         title="Relayed API calls",
@@ -76,7 +64,4 @@ def relayed(effort: Effort) -> Report:
 
 def _measure(hub: DoubleHub, server: Server, seconds: float) -> Measured:
     hub.behave(latency_s=_LATENCY_S)
-    cpu_s = server.cpu_s()
-    fired = fire(_LOAD, server.url, connections=_CONNECTIONS, seconds=seconds)
-    assert not fired.failed, f"{fired.failed} of {fired.requests} failed"
-    return Measured(fired, server.cpu_s() - cpu_s)
+    return measure(server, _LOAD, connections=_CONNECTIONS, seconds=seconds)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfproxy.storage.blobs import BlobKey
-from hfproxy.storage.object_names import names, object_name, parsed, printed, read_name
+from hfproxy.storage.object_names import names, object_name, parsed, printed
 
 SERIES = st.sampled_from(["a" * 32, "b" * 32, "c" * 32])
 
@@ -18,8 +18,6 @@ def test_a_large_file_of_one_writer_is_a_short_text() -> None:
     assert printed(dict.fromkeys(range(50_000), "a" * 32)) == f"{'a' * 32}:0-49999"
 
 
-def test_names_are_read_again_and_others_are_not() -> None:
+def test_every_object_of_a_blob_is_named() -> None:
     key = BlobKey.of(b"bytes")
-    assert read_name(object_name(key, "a" * 32, 7)) == (key, "a" * 32, 7)
-    assert read_name("somebody/elses/file/in/bucket") is None
     assert names(key, {1: "b", 0: "a"}) == [object_name(key, "a", 0), object_name(key, "b", 1)]
