@@ -56,6 +56,7 @@ EVENTS = {
     "pointers.unread": "The database could not be asked what is kept, so the Hub was",
     "pointers.unwritten": "What the Hub said of its names could not be written down; it is asked again after a start",
     "store.bypassed": "The store could not take or give a file (`kind`, `reason`), so it was relayed from the Hub",
+    "store.emptied": "Somebody deleted folders of the store while it was in use; they were made again in `folder`",
     "blobs.unwritten": "The database did not take what there was to note of the bucket; it is tried again",
     "blob.corrupt": "A kept file was not what its name says; it was deleted and fetched again",
     "sandbox.failed": "A fault of the built-in Hub's while answering; the traceback is with it",

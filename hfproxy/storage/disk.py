@@ -9,7 +9,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 from uuid import uuid4
+
+import structlog
 
 from hfproxy.storage.blobs import BlobBusy, BlobInfo, BlobKey, BlobStoreBroken, WrongBytes
 from hfproxy.storage.disk_followed import DiskFollowed, is_locked
@@ -17,6 +20,10 @@ from hfproxy.storage.disk_partial import DiskPartial, open_partial
 from hfproxy.storage.eviction import Space, nothing_pinned
 from hfproxy.storage.layout import Layout, sync_folder
 from hfproxy.storage.threads import DiskThreads
+
+log = structlog.get_logger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 BLOCK_SIZE_BYTES = 1024**2
 _THREADS = 8
@@ -48,6 +55,7 @@ class DiskBlobs:
 
     def __init__(self, layout: Layout, threads: DiskThreads, space: Space) -> None:
         self._layout, self._threads, self._space = layout, threads, space
+        self._device = layout.device()
         self._writing: set[BlobKey] = set()
 
     async def size(self, key: BlobKey) -> int | None:
@@ -77,7 +85,7 @@ class DiskBlobs:
         try:
             await self._reserve(key, len(content))
             try:
-                await self._threads.run(self._put, key, content)
+                await self._in_folders(self._put, key, content)
             except BaseException:
                 self._space.forget(key)
                 raise
@@ -92,7 +100,7 @@ class DiskBlobs:
             raise BlobBusy(str(key))
         self._writing.add(key)
         try:
-            blocks, fd, journal = await self._threads.run(open_partial, self._layout, key, size_bytes, BLOCK_SIZE_BYTES)
+            blocks, fd, journal = await self._in_folders(open_partial, self._layout, key, size_bytes, BLOCK_SIZE_BYTES)
         except BaseException:
             self._writing.discard(key)
             raise
@@ -145,13 +153,34 @@ class DiskBlobs:
             raise
         sync_folder(place.parent)
 
+    async def _in_folders(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What the function returns; where somebody deleted the store's folders they are made again for it, once."""
+        try:
+            return await self._threads.run(function, *args, **kwargs)
+        except BlobStoreBroken as error:
+            if not isinstance(error.__cause__, FileNotFoundError) or not await self._threads.run(self._make_again):
+                raise
+        log.warning("store.emptied", folder=str(self._layout.root))
+        await self._look()
+        return await self._threads.run(function, *args, **kwargs)
+
+    def _make_again(self) -> bool:
+        """Whether it may: below a disk that is not mounted any more, files would be hidden once it is back."""
+        if self._layout.device() != self._device:
+            return False
+        self._layout.make()
+        return True
+
     async def look_again(self, every_s: float) -> None:
         """Learns now and then what other processes kept and deleted, until cancelled."""
         while True:
             await asyncio.sleep(every_s)
             with contextlib.suppress(BlobStoreBroken):  # whoever reads or writes says so
-                found = await self._threads.run(lambda: {info.key: info.size_bytes for info in self._layout.list()})
-                self._space.agree_with(found)
+                await self._look()
+
+    async def _look(self) -> None:
+        found = await self._threads.run(lambda: {info.key: info.size_bytes for info in self._layout.list()})
+        self._space.agree_with(found)
 
     def _delete(self, key: BlobKey) -> bool:
         if is_locked(self._layout.partial_blocks(key)):

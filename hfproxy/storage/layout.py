@@ -55,6 +55,11 @@ class Layout:
         for algorithm in Algorithm:
             (self.root / "complete" / algorithm).mkdir(parents=True, exist_ok=True)
 
+    def device(self) -> int:
+        """The number of the disk that they are on, or would be made on."""
+        folder = self.root.absolute()
+        return next(place for place in (folder, *folder.parents) if place.exists()).stat().st_dev
+
     def sweep(self) -> None:
         """Removes what a crash may have left and nobody can use; what is young may be another process's."""
         old = time.time() - _LEFTOVER_AGE_S

@@ -99,3 +99,24 @@ async def test_a_disk_that_became_read_only_serves_what_it_has_and_the_rest_from
             assert await get(gateway, http, "large-0.bin") == files["large-0.bin"]
             assert hub.sent_bytes == sent_bytes
             await all_are_right(gateway, http, files)
+
+
+async def test_a_store_that_is_deleted_under_a_running_gateway_is_used_again(hub: FileHub, tmp_path: Path) -> None:
+    files = some_files(hub)
+    async with before(hub, tmp_path) as (gateway, http):
+
+        def filled(count: int) -> bool:
+            return sum(event["event"] == "fill.finished" for event in gateway.events()) == count
+
+        assert await get(gateway, http, "large-0.bin") == files["large-0.bin"]
+        await until(lambda: filled(1))
+        (tmp_path / "kept" / "blobs").rename(tmp_path / "gone")
+        large = ("large-1.bin", "large-2.bin", "large-0.bin")
+        for count, path in enumerate(large, start=2):
+            assert await get(gateway, http, path) == files[path]
+            await until(lambda count=count: filled(count))  # type: ignore[misc]
+        sent_bytes = hub.sent_bytes
+        for path in large:
+            assert await get(gateway, http, path) == files[path]
+        assert hub.sent_bytes == sent_bytes, "they are kept"
+        assert any(event["event"] == "store.emptied" for event in gateway.events())

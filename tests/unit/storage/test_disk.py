@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from hfproxy.storage import journal
 from hfproxy.storage.blobs import BlobKey, BlobStoreBroken, StorageFull
 from hfproxy.storage.disk import BLOCK_SIZE_BYTES, DiskBlobs, disk_blobs
 from tests.contracts.blobs import BlobStoreContract, OpenStore, fill, sample
+from tests.support.mounts import small_disk
 
 _WRITER = """
 import asyncio, sys
@@ -153,6 +154,20 @@ async def test_a_store_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     with pytest.raises(BlobStoreBroken):
         async with disk_blobs(tmp_path / "file"):
             pass
+
+
+async def test_nothing_is_written_below_a_disk_that_is_not_mounted_any_more(tmp_path: Path) -> None:
+    folder = tmp_path / "disk"
+    with ExitStack() as mounted:
+        mounted.enter_context(small_disk(folder, 4 * BLOCK_SIZE_BYTES))
+        async with disk_blobs(folder / "blobs") as store:
+            await store.put(BlobKey.of(b"x"), b"x")
+            mounted.close()
+            with pytest.raises(BlobStoreBroken):
+                await store.put(BlobKey.of(b"y"), b"y")
+            with pytest.raises(BlobStoreBroken):
+                await store.partial(BlobKey.of(b"z"), 1)
+            assert not list(folder.iterdir())
 
 
 async def test_reading_makes_a_blob_young_again_for_the_next_process(tmp_path: Path) -> None:
