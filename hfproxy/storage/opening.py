@@ -3,10 +3,11 @@
 import asyncio
 import importlib.util
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -21,6 +22,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 _VERSION_TABLE = "alembic_version"
 _LOCK_NUMBER = 0x6866_7072_6F78_79  # "hfproxy": PostgreSQL's advisory locks have numbers for names
 _JOURNAL_PATIENCE_S = 15
+_SPARE_BYTES = 1024**2
+_GIVEN_UP_BYTES = 256 * 1024
 
 
 class DatabaseUnusable(CannotStart):
@@ -51,6 +54,8 @@ async def open_database(
             shown = location.render_as_string(hide_password=True)
             raise DatabaseUnusable(f"{error.detail} ({shown})") from error
         database.patience_s = patience_s
+        if url is None:
+            await asyncio.to_thread(_set_room_aside, root)
         yield database
     finally:
         await database.close()
@@ -100,14 +105,48 @@ def _prepare_file(root: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        _keep_a_write_ahead_log(path)
+        try:
+            _keep_a_write_ahead_log(path)
+        except sqlite3.OperationalError:
+            # SQLite makes two files before it reads the first word, and cannot on a full disk.
+            if not (_is_full(root) and _give_room_up(root)):
+                raise
+            _keep_a_write_ahead_log(path)
     except OSError as error:
         raise DatabaseUnusable(
             f"{error.filename or root} cannot be written to ({error.strerror}): everything that is kept lies there. "
             "Let this user write to it, or name another folder with HFPROXY_STORAGE__ROOT"
         ) from error
     except sqlite3.Error as error:
-        raise DatabaseUnusable(f"{path} cannot be used as a database: {error}") from error
+        full = " (its disk is full)" if _is_full(root) else ""
+        raise DatabaseUnusable(f"{path} cannot be used as a database: {error}{full}") from error
+
+
+def _is_full(root: Path) -> bool:
+    return shutil.disk_usage(root).free < _GIVEN_UP_BYTES
+
+
+def _set_room_aside(root: Path) -> None:
+    """Keeps a file for the starts on a full disk, of `serve` and of `cache prune`, each of which takes a part of it."""
+    spare = _spare(root)
+    with suppress(OSError):
+        whole = spare.exists() and spare.stat().st_size == _SPARE_BYTES
+        if not whole and shutil.disk_usage(root).free > 8 * _SPARE_BYTES:
+            spare.touch(0o600)
+            spare.write_bytes(os.urandom(_SPARE_BYTES))  # zeros take no room on some file systems
+
+
+def _give_room_up(root: Path) -> bool:
+    """Whether there was any."""
+    spare = _spare(root)
+    left_bytes = spare.stat().st_size if spare.exists() else 0
+    if left_bytes:
+        os.truncate(spare, max(0, left_bytes - _GIVEN_UP_BYTES))
+    return left_bytes > 0
+
+
+def _spare(root: Path) -> Path:
+    return root / f"{FILE_NAME}-spare"
 
 
 def _keep_a_write_ahead_log(path: Path) -> None:

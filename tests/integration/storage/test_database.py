@@ -24,6 +24,7 @@ from hfproxy.errors import StorageUnavailable
 from hfproxy.features.access.tables import KEYS
 from hfproxy.storage.database import METADATA, Database
 from hfproxy.storage.opening import FILE_NAME, MIGRATIONS, DatabaseUnusable, newest_version, open_database
+from tests.support.mounts import fill_up, small_disk
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -197,6 +198,17 @@ async def test_a_newer_schema_is_told_and_left_alone(tmp_path: Path, database_ur
     with pytest.raises(DatabaseUnusable, match=r"written by a newer hfproxy.*9999"):
         async with open_database(tmp_path, database_url):
             pass
+
+
+async def test_a_database_is_opened_on_a_disk_that_became_full(tmp_path: Path) -> None:
+    with small_disk(tmp_path, 24 * 1024**2):
+        async with open_database(tmp_path):
+            pass
+        for _ in range(3):  # and each time other programs take what it gave up
+            filler = fill_up(tmp_path)
+            async with open_database(tmp_path) as database, database.reading() as connection:
+                assert (await connection.execute(select(func.count()).select_from(KEYS))).scalar() == 0
+        filler.unlink()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
