@@ -20,7 +20,7 @@ def gateway_screen(console: Console, url: str, given: Settings, ready: Settings)
     built_in = given.upstream.endpoint == SANDBOX
     has_demo = built_in and given.sandbox.seed == "demo" and url.startswith("http:")
     curl = f"curl {_trust(ready)}"
-    hub = f"{ready.upstream.endpoint}  [dim](the built-in sandbox: nothing leaves this machine)[/]"
+    hub = f"{ready.upstream.endpoint}  [dim](built in: nothing leaves this machine)[/]"
     _show(
         console,
         f"hfproxy {__version__}",
@@ -45,9 +45,10 @@ def sandbox_screen(console: Console, sandbox: "Sandbox") -> None:
         console,
         f"hfproxy {__version__}: a sandbox Hub",
         {
-            "Listening": f"[bold cyan]{sandbox.url}[/]  "
-            f"[dim](its CDN: {sandbox.cdn_url}, its Xet store: {sandbox.cas_url})[/]",
-            "Tokens": "hf_sandbox_alice (write), hf_sandbox_alice_read, hf_sandbox_bob, …",
+            "Listening": f"[bold cyan]{sandbox.url}[/]",
+            "CDN": sandbox.cdn_url,
+            "Xet store": sandbox.cas_url,
+            "Tokens": "hf_sandbox_alice (write), hf_sandbox_alice_read, hf_sandbox_bob",
         },
         [
             *([f"export SSL_CERT_FILE={sandbox.authority}"] if sandbox.authority else []),

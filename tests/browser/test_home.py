@@ -84,6 +84,7 @@ async def test_it_asks_for_a_key_where_one_is_needed(browser: Browser, tmp_path:
         open_page(browser, f"{gateway}/") as seen,
     ):
         await expect(seen.page.locator("#key-form")).to_be_visible()
+        await expect(seen.page.locator("#use-hf")).to_contain_text("HF_TOKEN=hfp_YOUR_KEY")
         await expect(seen.page.locator("#account")).to_contain_text("key")
         assert await seen.page.locator("#key").get_attribute("type") == "password"
 
