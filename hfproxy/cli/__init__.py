@@ -4,6 +4,9 @@ All of them are imported for each command, if only for its help. So each imports
 functions: settings, databases and servers take ten times as long as what `--help` needs.
 """
 
+import errno
+import os
+import sys
 from typing import Annotated
 
 import typer
@@ -15,7 +18,7 @@ from hfproxy.cli.health import health
 from hfproxy.cli.openapi import openapi
 from hfproxy.cli.sandbox import sandbox
 from hfproxy.cli.serve import serve
-from hfproxy.cli.terminal import out
+from hfproxy.cli.terminal import err, out
 from hfproxy.cli.worker import worker
 from hfproxy.open_files import open_standard_files
 
@@ -67,7 +70,19 @@ app.add_typer(policy.app, name="policy")
 def main() -> None:
     """Runs the command."""
     open_standard_files()
-    app(prog_name="hfproxy")
+    try:
+        try:
+            app(prog_name="hfproxy")
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EPIPE}:
+            raise
+        # What could not be written waits for one more try, at Python's end, that would not be quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if error.errno == errno.ENOSPC:
+            err.print(str(error), style="bold red", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(1)
 
 
 def _version(wanted: bool) -> None:
