@@ -89,7 +89,7 @@ class KeyRing:
         due = {
             key_id: at
             for key_id, at in used.items()
-            if key_id not in self._noted or at - self._noted[key_id] >= _USE_NOTED_EVERY
+            if key_id not in self._noted or abs(at - self._noted[key_id]) >= _USE_NOTED_EVERY
         }
         if due:
             await self._store.used(due)

@@ -22,7 +22,7 @@ from hfproxy.upstream.xet_hashes import HASH_BYTES
 
 log = structlog.get_logger(__name__)
 
-# A range that its xorb's name does not prove is asked for again after this time.
+# A range that its xorb's name does not prove is asked for again after this time, or when the clock went back by more.
 _BELIEVED_FOR_S = 7 * 24 * 3600
 _SIZE_BYTES = 4
 _LEAF_BYTES = HASH_BYTES + _SIZE_BYTES
@@ -98,7 +98,7 @@ class XorbIndex:
             return [
                 _kept(row, row.leaves if leaves else b"")
                 for row in rows
-                if row.proven or time.time() - row.kept_at_s < _BELIEVED_FOR_S
+                if row.proven or abs(time.time() - row.kept_at_s) < _BELIEVED_FOR_S
             ]
 
 

@@ -113,6 +113,10 @@ async def test_a_use_is_noted_to_the_minute(keys: KeyService, ring: KeyRing, clo
     ring.find(secret)
     await ring.note_uses()
     assert (await keys.list())[0].last_used_at == clock.now
+    clock.now -= timedelta(days=365)  # it had been wrong
+    ring.find(secret)
+    await ring.note_uses()
+    assert (await keys.list())[0].last_used_at == clock.now
 
 
 @pytest.mark.parametrize(

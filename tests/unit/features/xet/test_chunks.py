@@ -1,6 +1,7 @@
 """Chunks are read however their bytes come, and anything else is told from them."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -74,7 +75,8 @@ def kept(first: int, last: int, *, leaves: Sequence[tuple[bytes, int]] = LEAVES,
     """The chunks [first, last), as if each had a hundred bytes."""
     start, stop = first * 100, last * 100
     piece = Piece(start, stop, BlobKey.of(b"x"))
-    return KeptRange(XORB, start, stop, repo, first, tuple(leaves[first:last]), (piece,), proven=False, kept_at_s=2e9)
+    hashes = tuple(leaves[first:last])
+    return KeptRange(XORB, start, stop, repo, first, hashes, (piece,), proven=False, kept_at_s=time.time())
 
 
 WRONG = [(chunk_hash(b"other"), 5)] * len(LEAVES)
@@ -113,8 +115,9 @@ async def test_ranges_that_disagree_are_forgotten_and_none_is_kept_against_a_pro
 async def test_what_is_not_proven_is_believed_for_a_week(tmp_path: Path) -> None:
     async with open_database(tmp_path) as database:
         index = XorbIndex(database)
-        await index.add(replace(kept(0, 1), kept_at_s=1e9))
-        assert await index.touching(XORB, 0, 100, repo=REPO) == []
+        for wrong_s in (1e9, 9e9):  # long ago, and by a clock that was wrong
+            await index.add(replace(kept(0, 1), kept_at_s=wrong_s))
+            assert await index.touching(XORB, 0, 100, repo=REPO) == []
         await asyncio.gather(index.add(kept(0, 1)), index.add(kept(1, 2)))
         assert len(await index.touching(XORB, 0, 400, repo=REPO)) == 2
 
