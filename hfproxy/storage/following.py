@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from hfproxy.storage.blobs import BlobKey, begin_digest
 
-_CHUNK_BYTES = 1024**2
+_CHUNK_BYTES = 256 * 1024
 # How many bytes that came out of order are caught up with, for each byte written: more than one, so that it gets there.
 _CATCH_UP = 2
 
