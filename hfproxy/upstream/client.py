@@ -262,17 +262,17 @@ class HubClient:
 class _HubConnector(aiohttp.TCPConnector):
     """The one place every connection goes through, so that no call can be made past the proxy."""
 
-    def __init__(self, proxy: HubProxy | None, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, proxy: HubProxy | None, tls: ssl.SSLContext | None, connect_timeout_s: float) -> None:
         super().__init__(limit=0, ttl_dns_cache=30, ssl=tls or True)
-        self._proxy = proxy
+        self._proxy, self._connect_timeout_s = proxy, connect_timeout_s
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
         if self._proxy is not None:
             self._proxy.direct(req)
-        # aiohttp bounds each handshake by it, and by nothing the wait for what a proxy says to CONNECT.
-        async with asyncio.timeout(timeout.sock_connect):
+        # aiohttp bounds each handshake, where a call says so, but not the wait for a proxy's word on CONNECT.
+        async with asyncio.timeout(self._connect_timeout_s):
             return await super().connect(req, traces, timeout)
 
 
@@ -290,7 +290,7 @@ async def hub_session(
     tls: whom to trust (`tls.py`); None trusts whom the machine trusts.
     """
     async with aiohttp.ClientSession(
-        connector=_HubConnector(proxy, tls),
+        connector=_HubConnector(proxy, tls, connect_timeout.total_seconds()),
         cookie_jar=aiohttp.DummyCookieJar(),
         middlewares=(only_sound_answers, never_write_twice),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout.total_seconds()),
