@@ -1,8 +1,11 @@
 """Files that are not kept yet: how fast they come, and what of them is asked of the Hub."""
 
+import os
+import resource
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from urllib.parse import urlsplit
@@ -14,7 +17,7 @@ from tests.bench.downloads import download, together
 from tests.bench.effort import Effort
 from tests.bench.free_memory import take_from_host
 from tests.bench.peers.nginx import installed, nginx
-from tests.bench.processes import gateway, python_server
+from tests.bench.processes import Server, gateway, python_server
 from tests.bench.reports import Report, Table
 from tests.bench.rounds import interleaved, middle
 
@@ -26,36 +29,46 @@ _CLIENTS = 50
 _numbers = count()
 
 
+@dataclass(frozen=True)
+class Cold:
+    """One new file. CPU time is that of a GiB: the server's, and with it the double's and the client's."""
+
+    mib_per_s: float
+    server_s: float
+    all_s: float
+
+
 def cold_large(effort: Effort) -> Report:
     """Throughput of a cold large file over a fast line, next to a plain relay and nginx's slice cache."""
     with ExitStack() as stack:
         hub = stack.enter_context(double_hub())
-        bases = {
-            _DIRECT: hub.url,
-            _RELAY: stack.enter_context(python_server("tests.bench.peers.aiohttp_peers", "relay", hub.url)).url,
-            _OURS: stack.enter_context(gateway(hub.url, HFPROXY_STORAGE__MAX_SIZE=f"{4 * effort.mib}MiB")).url,
+        servers = {
+            _DIRECT: hub.server,
+            _RELAY: stack.enter_context(python_server("tests.bench.peers.aiohttp_peers", "relay", hub.url)),
+            _OURS: stack.enter_context(gateway(hub.url, HFPROXY_STORAGE__MAX_SIZE=f"{4 * effort.mib}MiB")),
         }
         if installed():
-            bases[_SLICES] = stack.enter_context(nginx("slices", upstream=_cdn_of(hub))).url
+            servers[_SLICES] = stack.enter_context(nginx("slices", upstream=_cdn_of(hub)))
         results = interleaved(
             {
-                (name, free): partial(_fresh_speed, hub, base, effort.mib, from_cdn=name == _SLICES, free=free)
+                (name, free): partial(_cold, hub, server, effort.mib, from_cdn=name == _SLICES, free=free)
                 for free in (True, False)
-                for name, base in bases.items()
+                for name, server in servers.items()
             },
-            rounds=min(effort.rounds, 3),
+            rounds=effort.rounds,
         )
-    speed = {cell: middle(each, float) for cell, each in results.items()}
-    ours = {free: speed[_OURS, free] for free in (True, False)}
+    speed = {cell: middle(each, lambda cold: cold.mib_per_s) for cell, each in results.items()}
+    server_s = {name: middle(results[name, True], lambda cold: cold.server_s) for name in servers}
+    all_s = {name: middle(results[name, True], lambda cold: cold.all_s) for name in servers}
+    cores = os.cpu_count() or 1
+    least_s, relay_s = all_s[_OURS] / cores, 1024 / speed[_RELAY, True]
     findings = [
-        f"{ours[True] / speed[_RELAY, True]:.2f} × the plain relay (to reach: 0.9); where the host has to give the "
-        f"memory meanwhile {ours[False] / speed[_RELAY, False]:.2f} ×."
+        _compared(speed, _RELAY, "the plain relay", "0.9"),
+        f"Server, double and client together use {all_s[_OURS]:.2f} s of CPU for each GiB with hfproxy: {cores} cores "
+        f"need {least_s:.2f} s at least, which is {relay_s / least_s:.2f} × the relay ({relay_s:.2f} s by the clock).",
     ]
-    if installed():
-        findings.append(
-            f"{ours[True] / speed[_SLICES, True]:.1f} × nginx's slice cache (to reach: more than 1); where the host "
-            f"has to give the memory meanwhile {ours[False] / speed[_SLICES, False]:.1f} ×."
-        )
+    if _SLICES in servers:
+        findings.append(_compared(speed, _SLICES, "nginx's slice cache", "more than 1"))
     return Report(
         name="cold-large",
         title="A large file for the first time",
@@ -65,20 +78,26 @@ def cold_large(effort: Effort) -> Report:
         findings=findings,
         tables=[
             Table(
-                ["", "MiB/s", "÷ plain relay", "memory as it comes: MiB/s", "÷ plain relay"],
+                [
+                    "",
+                    "MiB/s",
+                    f"÷ {_RELAY}",
+                    "CPU s for each GiB",
+                    "… of all",
+                    "memory as it comes: MiB/s",
+                    f"÷ {_RELAY}",
+                ],
                 [
                     [
                         name,
-                        *(
-                            cell
-                            for free in (True, False)
-                            for cell in (
-                                f"{speed[name, free]:,.0f}",
-                                f"{speed[name, free] / speed[_RELAY, free]:.2f}",
-                            )
-                        ),
+                        f"{speed[name, True]:,.0f}",
+                        f"{speed[name, True] / speed[_RELAY, True]:.2f}",
+                        f"{server_s[name]:.2f}",
+                        f"{all_s[name]:.2f}",
+                        f"{speed[name, False]:,.0f}",
+                        f"{speed[name, False] / speed[_RELAY, False]:.2f}",
                     ]
-                    for name in bases
+                    for name in servers
                 ],
             )
         ],
@@ -88,10 +107,15 @@ def cold_large(effort: Effort) -> Report:
                 "A large file for the first time",
                 "MiB/s",
                 ["memory at hand", "memory as it comes"],
-                [(name, [speed[name, True], speed[name, False]]) for name in bases],
+                [(name, [speed[name, True], speed[name, False]]) for name in servers],
             )
         ],
     )
+
+
+def _compared(speed: Mapping[tuple[str, bool], float], with_: str, called: str, wanted: str) -> str:
+    at_hand, as_it_comes = (speed[_OURS, free] / speed[with_, free] for free in (True, False))
+    return f"{at_hand:.2f} × {called} (to reach: {wanted}); with memory as it comes {as_it_comes:.2f} ×."
 
 
 def capped(effort: Effort) -> Report:
@@ -210,15 +234,25 @@ def _prepare(hub: DoubleHub, file: SyntheticFile) -> None:
     download(f"{hub.url}{_path(file)}", "-r", "0-0")
 
 
-def _fresh_speed(hub: DoubleHub, base: str, mib: int, *, from_cdn: bool, free: bool) -> float:
-    """MiB/s of a new file. free: there is free memory for it at hand."""
+def _cold(hub: DoubleHub, server: Server, mib: int, *, from_cdn: bool, free: bool) -> Cold:
+    """A new file. free: there is free memory for it at hand."""
     file = _new_file(mib)
     _prepare(hub, file)
     if free:
         take_from_host(2 * mib)
-    done = download(base + _path(file, from_cdn))
+    server_s, hub_s, client_s = server.cpu_s(), hub.server.cpu_s(), _clients_s()
+    done = download(server.url + _path(file, from_cdn))
     assert done.size_bytes == file.size_bytes
-    return done.mib_per_s
+    server_s, hub_s, client_s = server.cpu_s() - server_s, hub.server.cpu_s() - hub_s, _clients_s() - client_s
+    gib = mib / 1024
+    between_s = 0 if server is hub.server else server_s
+    return Cold(done.mib_per_s, server_s / gib, (between_s + hub_s + client_s) / gib)
+
+
+def _clients_s() -> float:
+    """The CPU time of all clients that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _cdn_of(hub: DoubleHub) -> str:
