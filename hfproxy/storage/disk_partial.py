@@ -19,6 +19,9 @@ from hfproxy.storage.threads import DiskThreads
 # What a crash of the machine may cost at most, of one file: so many bytes, or what arrives in so much time.
 _SYNC_EVERY_BYTES = 64 * 1024**2
 _SYNC_EVERY_S = 5.0
+# For what is written at once the system takes its file cache in pieces as large, and large ones are seldom at hand (a MiB
+# at once costs a virtual machine twice the CPU of this, four MiB ten times; docs/decisions/0028).
+_WRITE_BYTES = 128 * 1024
 
 
 class DiskPartial:
@@ -137,8 +140,6 @@ class DiskPartial:
     def _write(self, start: int, pieces: Sequence[bytes | memoryview], written: Callable[[], object]) -> None:
         """Writes and then hashes, in one go of one thread; the bytes may be read from `written` on."""
         at = start
-        # Each by a call of its own: for what is written at once the system takes its file cache in pieces as large,
-        # and large ones are seldom at hand (four times the CPU on a virtual machine; docs/decisions/0028).
         for piece in pieces:
             at = _write_all(self.fd, piece, at)
         self._journal.add(self._blocks.ended_by(start, at))
@@ -182,7 +183,7 @@ def _write_all(fd: int, content: bytes | memoryview, start: int) -> int:
     """Where the content ends, all of it written from `start` on."""
     view, written = memoryview(content), 0
     while written < len(content):  # a disk that becomes full takes a part
-        written += os.pwrite(fd, view[written:], start + written)
+        written += os.pwrite(fd, view[written : written + _WRITE_BYTES], start + written)
     return start + written
 
 
