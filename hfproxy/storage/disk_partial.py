@@ -19,8 +19,8 @@ from hfproxy.storage.threads import DiskThreads
 # What a crash of the machine may cost at most, of one file: so many bytes, or what arrives in so much time.
 _SYNC_EVERY_BYTES = 64 * 1024**2
 _SYNC_EVERY_S = 5.0
-# For what is written at once the system takes its file cache in pieces as large, and large ones are seldom at hand (a MiB
-# at once costs a virtual machine twice the CPU of this, four MiB ten times; docs/decisions/0028).
+# The system takes its file cache in pieces as large as what is written at once, and large ones are seldom at hand: a
+# MiB at once costs a virtual machine twice the CPU of this, four MiB cost five times (docs/decisions/0028).
 _WRITE_BYTES = 128 * 1024
 
 
