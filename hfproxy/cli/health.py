@@ -2,8 +2,6 @@
 
 from hfproxy.cli.terminal import fail, out, read_settings
 
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared with, not listened on
-
 
 def health() -> None:
     """Ask the running server whether it lives; exit with 1 if it does not answer.
@@ -14,8 +12,11 @@ def health() -> None:
     import urllib.error
     import urllib.request
 
+    from hfproxy.loopback import EVERYWHERE
+
     server = read_settings().settings.server
-    host = _EVERYWHERE.get(server.host, f"[{server.host}]" if ":" in server.host else server.host)
+    address = EVERYWHERE.get(server.host, server.host)
+    host = f"[{address}]" if ":" in address else address
     secure = server.tls and server.tls_certificate is not None
     url = f"{'https' if secure else 'http'}://{host}:{server.port}/-/live"
     # The certificate is for the names that clients use, and nothing is told to the server here.

@@ -6,7 +6,6 @@ own origin (`KnownHosts`). A page elsewhere reads answers (CORS: off, unless ori
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from ipaddress import ip_address
 from typing import Final
 
 from aiohttp import web
@@ -14,6 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from hfproxy.downstream.forwarded import ORIGIN, split_host
 from hfproxy.errors import CrossSiteRefused
+from hfproxy.loopback import is_loopback_name
 
 RELAYED: Final = web.RequestKey("relayed", bool)
 """Set by a handler whose answer is somebody else's, and so is left as it is but for CORS."""
@@ -79,16 +79,6 @@ class KnownHosts:
 
     def __contains__(self, host_name: str) -> bool:
         return host_name in self._names or host_name.endswith(self._suffixes) or is_loopback_name(host_name)
-
-
-def is_loopback_name(name: str) -> bool:
-    """Whether a host name can only mean this machine (RFC 6761 section 6.3 for `localhost` and all below it)."""
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def refuse_cross_site(request: web.Request, *, own_host: str, friends: frozenset[str]) -> None:

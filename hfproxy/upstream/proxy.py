@@ -12,6 +12,8 @@ from aiohttp import ClientRequest
 from multidict import CIMultiDict
 from yarl import URL
 
+from hfproxy.loopback import is_loopback_name
+
 # A bare IPv6 address has colons too, and no port.
 _WITH_PORT = re.compile(r"(?P<host>\[[^]]+\]|[^:]+):(?P<port>\d{1,5})")
 
@@ -37,7 +39,7 @@ class HubProxy:
     def takes(self, url: URL) -> bool:
         """Whether the way to this address leads through the proxy."""
         host = (url.host or "").rstrip(".").lower()
-        if url.scheme not in {"https", "wss"} or _is_loopback(host):
+        if url.scheme not in {"https", "wss"} or is_loopback_name(host):
             return False
         return not any(_excepts(entry, host, url.port) for entry in self._exceptions)
 
@@ -45,15 +47,6 @@ class HubProxy:
         """Sends a request that is about to be connected through the proxy, if its address wants that."""
         if self.takes(request.url):
             request.update_proxy(self._url, None, self._headers)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _excepts(entry: str, host: str, port: int | None) -> bool:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from aiohttp import web
 
 from hfproxy.downstream.access import Role
-from hfproxy.downstream.browsers import KnownHosts, is_loopback_name
+from hfproxy.downstream.browsers import KnownHosts
 from hfproxy.features.access.attempts import FailedAttempts
 from hfproxy.features.access.callers import AnonymousRules, Callers
 from hfproxy.features.access.identify import CALLERS
@@ -16,6 +16,7 @@ from hfproxy.features.access.keyring import KEY_RING, KeyRing
 from hfproxy.features.access.real_names import REAL_NAMES, RealNames
 from hfproxy.features.access.store import KeyStore
 from hfproxy.keys import DATABASE, HUB, SETTINGS, WRITE_WATCHERS
+from hfproxy.loopback import is_loopback_name
 from hfproxy.settings import AccessSettings, ServerSettings
 from hfproxy.starting import CannotStart
 from hfproxy.upstream.credentials import NOBODY, Credential

@@ -179,12 +179,13 @@ def _comes_in_parts(call: Call, repo: Repository, objects: list[object], transfe
 
     Raises Refusal where one of them is too large for one piece and the client knows no other way.
     """
-    wanted = (named for named in map(_named, objects) if named is not None)
-    largest = max((size_bytes for oid, size_bytes in wanted if not _held(call, repo, oid)), default=0)
     one_piece = repo.record.one_piece_bytes or ONE_PIECE_BYTES
-    if largest > one_piece and transfers.isdisjoint({"multipart", "xet"}):
+    large_from = min(call.hub.config.multipart_from_bytes, one_piece + 1)
+    wanted = (named for named in map(_named, objects) if named is not None)
+    large = [size_bytes for oid, size_bytes in wanted if size_bytes >= large_from and not _held(call, repo, oid)]
+    if max(large, default=0) > one_piece and transfers.isdisjoint({"multipart", "xet"}):
         raise _refused(400, IN_PARTS_ONLY)
-    return "multipart" in transfers and largest >= min(call.hub.config.multipart_from_bytes, one_piece + 1)
+    return "multipart" in transfers and bool(large)
 
 
 def _upload(call: Call, repo: Repository, offered: object, *, in_parts: bool) -> dict[str, Any]:
@@ -232,7 +233,8 @@ def _download(call: Call, repo: Repository, wanted: object) -> dict[str, Any]:
 
 def _held(call: Call, repo: Repository, oid: str) -> LfsRecord | None:
     """What a repository says of an object, if it has it."""
-    return repo.record.lfs.get(oid) if call.hub.objects.has(oid) else None
+    held = repo.record.lfs.get(oid)
+    return held if held is not None and call.hub.objects.has(oid) else None
 
 
 def _named(given: object) -> tuple[str, int] | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from asyncio import StreamWriter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
@@ -29,8 +30,8 @@ Open = Callable[..., AbstractAsyncContextManager[FileBody]]
 class Sender:
     """Sends a long body until `stop`, and then does what it is told; knows how much it sent."""
 
-    def __init__(self) -> None:
-        self.stop = SIZE
+    def __init__(self, content: bytes) -> None:
+        self.content, self.stop = content, SIZE
         self.then: Reply | None = None
         self.sent = 0
         self.over = asyncio.Event()
@@ -44,28 +45,21 @@ class Sender:
     async def send(self, asked: Asked, writer: StreamWriter) -> None:
         writer.write(f'HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\nETag: "e"\r\n\r\n'.encode())
         for start in range(0, self.stop, MIB):
-            writer.write(part(start, min(start + MIB, self.stop)))
+            writer.write(self.content[start : min(start + MIB, self.stop)])
             await writer.drain()
             self.sent = start
         if self.then is not None:
             await self.then(asked, writer)
 
 
-def part(start: int, stop: int) -> bytes:
-    """Bytes of the body; each MiB begins with its number."""
-    return (start.to_bytes(8, "big") + bytes(range(256)) * (MIB // 256))[: stop - start]
-
-
-def digest() -> str:
-    whole = hashlib.sha256()
-    for start in range(0, SIZE, MIB):
-        whole.update(part(start, min(start + MIB, SIZE)))
-    return whole.hexdigest()
+@pytest.fixture(scope="module")
+def content() -> bytes:
+    return os.urandom(SIZE)
 
 
 @pytest.fixture
-def sender() -> Sender:
-    return Sender()
+def sender(content: bytes) -> Sender:
+    return Sender(content)
 
 
 @pytest.fixture(params=["plain", "tls"])
@@ -89,7 +83,7 @@ def opened(request: pytest.FixtureRequest, sender: Sender, tmp_path: Path) -> Op
     return opened
 
 
-async def test_it_comes_whole_in_memory_that_is_used_again(opened: Open) -> None:
+async def test_it_comes_whole_in_memory_that_is_used_again(opened: Open, content: bytes) -> None:
     whole, places = hashlib.sha256(), set()
     async with opened() as body:
         async for chunk in body.chunks():
@@ -97,26 +91,26 @@ async def test_it_comes_whole_in_memory_that_is_used_again(opened: Open) -> None
             if isinstance(chunk, memoryview):
                 places.add(id(chunk.obj))
             del chunk
-    assert whole.hexdigest() == digest()
+    assert whole.hexdigest() == hashlib.sha256(content).hexdigest()
     assert 1 <= len(places) <= 4
 
 
-async def test_what_comes_after_the_end_is_not_part_of_it(opened: Open, sender: Sender) -> None:
+async def test_what_comes_after_the_end_is_not_part_of_it(opened: Open, sender: Sender, content: bytes) -> None:
     sender.then = writes(b"HTTP/1.1 200 OK\r\n\r\nand more")
     whole = hashlib.sha256()
     async with opened() as body:
         async for chunk in body.chunks():
             whole.update(chunk)
-    assert whole.hexdigest() == digest()
+    assert whole.hexdigest() == hashlib.sha256(content).hexdigest()
 
 
-async def test_memory_that_somebody_looks_at_stays_as_it_is(opened: Open) -> None:
+async def test_memory_that_somebody_looks_at_stays_as_it_is(opened: Open, content: bytes) -> None:
     async with opened() as body:
         kept = [chunk async for chunk in body.chunks()]
-    assert hashlib.sha256(b"".join(kept)).hexdigest() == digest()
+    assert hashlib.sha256(b"".join(kept)).hexdigest() == hashlib.sha256(content).hexdigest()
 
 
-async def test_a_reader_who_waits_lets_the_sender_wait(opened: Open, sender: Sender) -> None:
+async def test_a_reader_who_waits_lets_the_sender_wait(opened: Open, sender: Sender, content: bytes) -> None:
     whole = hashlib.sha256()
     async with opened() as body, aclosing(body.chunks()) as chunks:
         whole.update(await anext(chunks))
@@ -127,26 +121,23 @@ async def test_a_reader_who_waits_lets_the_sender_wait(opened: Open, sender: Sen
         assert sender.sent < SIZE // 2  # far more than the sockets hold
         async for chunk in chunks:
             whole.update(chunk)
-    assert whole.hexdigest() == digest()
+    assert whole.hexdigest() == hashlib.sha256(content).hexdigest()
 
 
 @pytest.mark.parametrize("how", ["closed", "reset", "silent"])
-async def test_an_early_end_is_told_after_what_came_before_it(opened: Open, sender: Sender, how: str) -> None:
+async def test_an_early_end_is_told_after_what_came_before_it(
+    opened: Open, sender: Sender, content: bytes, how: str
+) -> None:
     sender.stop = 20 * MIB + 99
     sender.then = {"closed": None, "reset": resets, "silent": hangs}[how]
     got = 0
     with pytest.raises(HubSlow if how == "silent" else HubBroke):
         async with opened(stall_timeout_s=0.5) as body:
             async for chunk in body.chunks():
-                assert bytes(chunk) == expected(got, got + len(chunk))
+                assert bytes(chunk) == content[got : got + len(chunk)]
                 got += len(chunk)
     # A reset throws away what the system had not handed over.
     assert got == sender.stop or (how == "reset" and got < sender.stop)
-
-
-def expected(start: int, stop: int) -> bytes:
-    first = start // MIB * MIB
-    return b"".join(part(at, at + MIB) for at in range(first, stop, MIB))[start - first : stop - first]
 
 
 async def test_who_goes_away_ends_the_connection(opened: Open, sender: Sender) -> None:
