@@ -96,21 +96,15 @@ def request_line(metrics: Metrics) -> Middleware:
             return response or request.get(STARTED) or web.Response(status=CLIENT_GONE)
         finally:
             status = request.get(_ENDED, status)
-            _tell(request, response, status, perf_counter() - begun, facts, metrics)
+            _tell(request, status, perf_counter() - begun, facts, metrics)
 
     return line
 
 
-def _tell(
-    request: web.Request,
-    response: web.StreamResponse | None,
-    status: int,
-    duration_s: float,
-    facts: RequestFacts,
-    metrics: Metrics,
-) -> None:
+def _tell(request: web.Request, status: int, duration_s: float, facts: RequestFacts, metrics: Metrics) -> None:
     route = route_of(request)
-    bytes_sent = _bytes_sent(request, response)
+    # Its head included; for a broken answer, what was handed to the socket until then.
+    bytes_sent = request.writer.output_size
     metrics.request_finished(request.method, route, status, duration_s=duration_s, bytes_sent=bytes_sent)
     caller = request.get(CALLER)
     fields = finished_fields(
@@ -180,15 +174,6 @@ def route_of(request: web.Request) -> str:
     if resource is None:
         return NO_ROUTE
     return resource.canonical.rstrip("/") or "/"
-
-
-def _bytes_sent(request: web.Request, response: web.StreamResponse | None) -> int:
-    """Bytes of the answer, its head included, that were handed to the socket; for a broken one, those until then."""
-    written = request.writer.output_size
-    if isinstance(response, web.FileResponse) and (length := response.content_length) and written < length:
-        # `sendfile` bypasses the writer that counts.
-        return written + length
-    return written
 
 
 class Places:

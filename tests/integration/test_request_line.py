@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from hfproxy.downstream.middleware import GATEWAY_REQUEST_ID, hand_back_id, note_end, request_line
 from hfproxy.downstream.problems import mark_started, problems
+from hfproxy.downstream.sending import send_file
 from hfproxy.errors import HubBroke
 from hfproxy.metrics import Metrics
 
@@ -90,8 +91,13 @@ async def test_a_file_sent_by_the_kernel_is_counted(told: Told, tmp_path: Any) -
     file = tmp_path / "file"
     file.write_bytes(CHUNK * 100)
 
-    async def send(_request: web.Request) -> web.StreamResponse:
-        return web.FileResponse(file)
+    async def send(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = 100 * len(CHUNK)
+        await response.prepare(request)
+        with file.open("rb") as opened:
+            await send_file(request, response, opened.fileno(), 0, 100 * len(CHUNK))
+        return response
 
     async with _serving(send) as (url, _), aiohttp.ClientSession() as http, http.get(url) as response:
         assert len(await response.read()) == 100 * len(CHUNK)
