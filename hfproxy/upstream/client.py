@@ -65,6 +65,21 @@ class HubAnswer:
             fields = ", ".join(".".join(map(str, details["loc"])) or "body" for details in error.errors())
             raise HubMisspoke(f"unexpected JSON ({fields})", asked=self.asked) from None
 
+    def confirmation(self) -> dict[str, Any]:
+        """What the Hub said of a write that it did: an object, or nothing, since contract 2.2 to 2.4 promise no JSON.
+
+        Raises HubMisspoke for what confirms nothing: a login page (contract 9.18), half of a JSON body, no success.
+        """
+        content_type = self.headers.get("Content-Type", "")
+        if not 200 <= self.status < 300:
+            raise HubMisspoke(f"an answer of {self.status} to a write", asked=self.asked)
+        if content_type.startswith("text/html") or self.body.lstrip().startswith(b"<"):
+            raise HubMisspoke("a web page", asked=self.asked, content_type=content_type)
+        if self.body.lstrip()[:1] not in {b"{", b"["}:
+            return {}  # words, as the `OK` of a deletion, or none
+        said = self.json()
+        return said if isinstance(said, dict) else {}
+
 
 class HubClient:
     """Speaks to one Hub over pooled connections; knows its origin and sends a token to no other.

@@ -121,6 +121,33 @@ async def test_a_write_that_may_have_arrived_is_never_repeated(reply: Reply, tmp
             assert [asked.method for asked in hub.asked] == [method]
 
 
+WRITES_WITHOUT_PROMISED_JSON = [
+    ("PUT", {"type": "model", "namespace": "acme/demo", "private": True}),
+    ("PUT", {"type": "model", "namespace": "acme/demo", "move": "acme/new"}),
+    ("DELETE", {"type": "model", "name": "acme/demo"}),
+]
+CONFIRMS_NOTHING = [
+    says(200, b"<html>Log in to this network</html>", Content_Type="text/html"),
+    says(200, b"\n<!doctype html>", Content_Type="text/plain"),
+    says(200, b'{"private": tr'),
+    says(304, b""),
+]
+CONFIRMS = [says(200, b"OK", Content_Type="text/plain"), says(200, b""), says(200, b"{}"), says(204, b"")]
+
+
+async def test_a_write_is_done_only_where_the_hub_says_so(tmp_path: Path) -> None:
+    async with scripted_hub(closes) as hub, gateway_for(hub.url, tmp_path) as gateway:
+        for method, body in WRITES_WITHOUT_PROMISED_JSON:
+            for hub.reply, status, outcome in [(reply, 502, "unknown") for reply in CONFIRMS_NOTHING] + [
+                (reply, 200, "done") for reply in CONFIRMS
+            ]:
+                async with gateway.http.request(method, f"{gateway.url}/api/repo", json=body) as response:
+                    answer = await response.json(content_type=None)
+                    assert (response.status, answer.get("code")) == (status, "HubMisspoke" if status == 502 else None)
+                async with gateway.http.get(f"{gateway.url}/-/audit?limit=1") as response:
+                    assert [write["outcome"] for write in (await response.json())["writes"]] == [outcome]
+
+
 async def test_the_gateways_token_follows_no_redirect_to_another_origin(tmp_path: Path) -> None:
     async with (
         scripted_hub(says(200, b'{"name": "mallory"}')) as other,

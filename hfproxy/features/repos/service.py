@@ -17,7 +17,7 @@ from hfproxy.features.repos.models import (
     RepoQuery,
 )
 from hfproxy.features.repos.permission import RepoPermission
-from hfproxy.upstream.client import HubAnswer, HubClient
+from hfproxy.upstream.client import HubClient
 from hfproxy.upstream.credentials import Credential
 from hfproxy.upstream.refs import BadReference, RepoRef, RepoType
 from hfproxy.upstream.wire import CreatedRepo, RepoInfo, RepoInfos, Whoami
@@ -107,13 +107,14 @@ class RepoService:
                     await self._permission.for_new(caller, moved, credential=credential)
                 await self._permission.for_existing(caller, ref, credential=credential)
                 answer = await self._hub.call("PUT", f"{ref.api_path}/settings", credential=credential, body=settings)
-            said = _object(answer)
+                said = answer.confirmation()
         if moved is not None:
             async with self._trail.writing("repo.move", caller=caller, credential=credential, repo=ref, new_repo=moved):
                 await self._permission.for_new(caller, moved, credential=credential)
                 await self._permission.for_existing(caller, ref, credential=credential)
                 body = {"fromRepo": ref.repo_id, "toRepo": moved.repo_id, "type": ref.repo_type.value}
-                await self._hub.call("POST", "/api/repos/move", credential=credential, body=body)
+                answer = await self._hub.call("POST", "/api/repos/move", credential=credential, body=body)
+                answer.confirmation()
             ref = moved
         private = wanted.private
         if private is None:
@@ -128,7 +129,8 @@ class RepoService:
         async with self._trail.writing("repo.delete", caller=caller, credential=credential, repo=ref):
             ref = await self._permission.for_existing(caller, ref, credential=credential)
             body = {"name": ref.name, "organization": ref.namespace, "type": ref.repo_type.value}
-            await self._hub.call("DELETE", "/api/repos/delete", credential=credential, body=body)
+            answer = await self._hub.call("DELETE", "/api/repos/delete", credential=credential, body=body)
+            answer.confirmation()
         return Repo.model_validate({"id": ref.repo_id, "type": ref.repo_type, "url": self._url(ref), "private": None})
 
     async def _account(self, credential: Credential) -> str:
@@ -141,7 +143,8 @@ class RepoService:
             async with self._trail.writing(
                 "repo.settings", caller=caller, credential=credential, repo=ref, asked=settings
             ):
-                await self._hub.call("PUT", f"{ref.api_path}/settings", credential=credential, body=settings)
+                answer = await self._hub.call("PUT", f"{ref.api_path}/settings", credential=credential, body=settings)
+                answer.confirmation()
         except (UpstreamError, StorageUnavailable) as error:
             error.facts |= {"created": True, "url": url}
             raise
@@ -185,15 +188,6 @@ def _creation_body(wanted: RepoCreation, ref: RepoRef) -> dict[str, Any]:
     if wanted.visibility is not None:
         body["visibility"] = wanted.visibility
     return body | wanted.model_dump(include=_HANDED_ON, exclude_none=True, by_alias=True)
-
-
-def _object(answer: HubAnswer) -> dict[str, Any]:
-    """The answer's JSON object; empty for a body that is not one, since contract 2.4 does not promise any."""
-    try:
-        said = answer.json()
-    except HubMisspoke:
-        return {}
-    return said if isinstance(said, dict) else {}
 
 
 def _other_words(said: dict[str, Any]) -> dict[str, Any]:
