@@ -13,6 +13,8 @@ from typing import Protocol
 
 from aiohttp import web
 
+from hfproxy.unstoppable import end_of
+
 _STEP_BYTES = 2 * 1024**2
 _COPY_BYTES = 256 * 1024
 # What a dead connection says, however it died.
@@ -124,7 +126,7 @@ async def _pump(out: int, fd: int, start: int, stop: int, pace: Pace | None) -> 
                 sent = os.sendfile(out, fd, start, count)
             else:
                 # Reading from the disk would hold up everybody else.
-                sent = await loop.run_in_executor(None, os.sendfile, out, fd, start, count)
+                sent = await end_of(loop.run_in_executor(None, os.sendfile, out, fd, start, count))
         except BlockingIOError:
             await _writable(out)
             continue
@@ -166,7 +168,7 @@ async def _copy(response: web.StreamResponse, fd: int, start: int, stop: int, pa
     """The way through this process: for TLS, and where there is no `sendfile`."""
     loop = asyncio.get_running_loop()
     while start < stop:
-        content = await loop.run_in_executor(None, os.pread, fd, min(_COPY_BYTES, stop - start), start)
+        content = await end_of(loop.run_in_executor(None, os.pread, fd, min(_COPY_BYTES, stop - start), start))
         if not content:
             raise OSError(f"the file ends at byte {start}")
         if pace is not None:

@@ -6,7 +6,8 @@ Conditionals and ranges as RFC 9110 sections 13 and 14 say; bytes go from disk t
 import asyncio
 import secrets
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -150,9 +151,10 @@ async def _send_zipped(request: web.Request, content: Content, headers: dict[str
     await answer.prepare(request)
     if request.method == "GET":
         squeeze = zlib.compressobj(wbits=31)
-        async for chunk in _chunks(content, ByteRange(0, content.size_bytes)):
-            if squeezed := squeeze.compress(chunk):
-                await answer.write(squeezed)
+        async with aclosing(_chunks(content, ByteRange(0, content.size_bytes))) as chunks:
+            async for chunk in chunks:
+                if squeezed := squeeze.compress(chunk):
+                    await answer.write(squeezed)
         await answer.write(squeeze.flush())
     await answer.write_eof()
     return answer
@@ -160,36 +162,33 @@ async def _send_zipped(request: web.Request, content: Content, headers: dict[str
 
 async def _write_part(request: web.Request, answer: web.StreamResponse, content: Content, part: ByteRange) -> None:
     if content.path is not None and not request.get(WATCHED) and not request.secure and request.transport is not None:
-        file = await asyncio.to_thread(content.path.open, "rb")
-        try:
-            await asyncio.get_running_loop().sendfile(
-                request.transport, file, part.start, part.size_bytes, fallback=False
-            )
-        except (NotImplementedError, asyncio.SendfileNotAvailableError):
-            pass  # uvloop has none
-        else:
-            return
-        finally:
-            await asyncio.to_thread(file.close)
-    async for chunk in _chunks(content, part):
-        await answer.write(chunk)
+        # Opened here and not in a thread: who is cancelled while a thread opens never gets the file to close it.
+        with content.path.open("rb") as file:
+            try:
+                await asyncio.get_running_loop().sendfile(
+                    request.transport, file, part.start, part.size_bytes, fallback=False
+                )
+            except (NotImplementedError, asyncio.SendfileNotAvailableError):
+                pass  # uvloop has none
+            else:
+                return
+    async with aclosing(_chunks(content, part)) as chunks:
+        async for chunk in chunks:
+            await answer.write(chunk)
 
 
-async def _chunks(content: Content, part: ByteRange) -> AsyncIterator[bytes]:
+async def _chunks(content: Content, part: ByteRange) -> AsyncGenerator[bytes]:
     if content.body is not None:
         for start in range(part.start, part.stop, READ_BYTES):
             yield content.body[start : min(start + READ_BYTES, part.stop)]
         return
-    file = await asyncio.to_thread(content.open)
-    try:
+    with content.open() as file:
         await asyncio.to_thread(file.seek, part.start)
         left = part.size_bytes
         while left:
             chunk = await asyncio.to_thread(_read, file, min(left, READ_BYTES))
             left -= len(chunk)
             yield chunk
-    finally:
-        await asyncio.to_thread(file.close)
 
 
 def _read(file: BinaryIO, size_bytes: int) -> bytes:

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from .objects import LfsObjects
 from .repository import Repository
@@ -114,30 +114,28 @@ class Uploads:
 async def _write_at(path: Path, start: int, size_bytes: int, chunks: AsyncIterable[bytes]) -> str:
     """Write exactly so many bytes at a place of a file; their sha256. Parts may be written at the same time."""
     digest, written, waiting = hashlib.sha256(), 0, bytearray()
-    descriptor = await asyncio.to_thread(os.open, path, os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
+    # Not in a thread: who is cancelled while a thread opens never gets the file to close it. And not a bare descriptor:
+    # a file is not closed while a thread writes to it.
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
         async for chunk in chunks:
             waiting += chunk
             if written + len(waiting) > size_bytes:
                 raise BadUpload("Your proposed upload exceeds the maximum allowed size")
             if len(waiting) >= WRITE_BYTES:
-                await asyncio.to_thread(_write, descriptor, bytes(waiting), start + written, digest.update)
+                await asyncio.to_thread(_write, file, bytes(waiting), start + written, digest.update)
                 written += len(waiting)
                 waiting.clear()
-        await asyncio.to_thread(_write, descriptor, bytes(waiting), start + written, digest.update)
+        await asyncio.to_thread(_write, file, bytes(waiting), start + written, digest.update)
         if written + len(waiting) != size_bytes:
             raise BadUpload("You did not provide the number of bytes specified by the Content-Length HTTP header")
-    finally:
-        os.close(descriptor)
     return digest.hexdigest()
 
 
-def _write(descriptor: int, content: bytes, at: int, seen: Callable[[bytes], None]) -> None:
+def _write(file: BinaryIO, content: bytes, at: int, seen: Callable[[bytes], None]) -> None:
     seen(content)
-    left = memoryview(content)
-    while left:
-        count = os.pwrite(descriptor, left, at)
-        left, at = left[count:], at + count
+    file.seek(at)
+    file.write(content)
+    file.flush()
 
 
 def _sha256(path: Path) -> str:

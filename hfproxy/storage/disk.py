@@ -5,24 +5,23 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 from uuid import uuid4
 
 import structlog
 
 from hfproxy.storage.blobs import BlobBusy, BlobInfo, BlobKey, BlobStoreBroken, WrongBytes
 from hfproxy.storage.disk_followed import DiskFollowed, is_locked
-from hfproxy.storage.disk_partial import DiskPartial, open_partial
+from hfproxy.storage.disk_partial import DiskPartial, close_partial, open_partial
 from hfproxy.storage.eviction import Space, nothing_pinned
 from hfproxy.storage.layout import Layout, sync_folder
 from hfproxy.storage.threads import DiskThreads
 
 log = structlog.get_logger(__name__)
-P = ParamSpec("P")
 T = TypeVar("T")
 
 BLOCK_SIZE_BYTES = 1024**2
@@ -68,7 +67,9 @@ class DiskBlobs:
 
     async def open(self, key: BlobKey) -> DiskBlob | None:
         try:
-            fd, size_bytes = await self._threads.run(_open_used, self._layout.complete(key))
+            fd, size_bytes = await self._threads.opened(
+                partial(_open_used, self._layout.complete(key)), close=lambda opened: os.close(opened[0])
+            )
         except BlobStoreBroken as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
@@ -85,7 +86,7 @@ class DiskBlobs:
         try:
             await self._reserve(key, len(content))
             try:
-                await self._in_folders(self._put, key, content)
+                await self._in_folders(partial(self._threads.run, self._put, key, content))
             except BaseException:
                 self._space.forget(key)
                 raise
@@ -100,7 +101,10 @@ class DiskBlobs:
             raise BlobBusy(str(key))
         self._writing.add(key)
         try:
-            blocks, fd, journal = await self._in_folders(open_partial, self._layout, key, size_bytes, BLOCK_SIZE_BYTES)
+            opening = partial(open_partial, self._layout, key, size_bytes, BLOCK_SIZE_BYTES)
+            blocks, fd, journal = await self._in_folders(
+                partial(self._threads.opened, opening, close=lambda opened: close_partial(*opened[1:]))
+            )
         except BaseException:
             self._writing.discard(key)
             raise
@@ -153,16 +157,16 @@ class DiskBlobs:
             raise
         sync_folder(place.parent)
 
-    async def _in_folders(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What the function returns; where somebody deleted the store's folders they are made again for it, once."""
+    async def _in_folders(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What the work returns; where somebody deleted the store's folders they are made again for it, once."""
         try:
-            return await self._threads.run(function, *args, **kwargs)
+            return await work()
         except BlobStoreBroken as error:
             if not isinstance(error.__cause__, FileNotFoundError) or not await self._threads.run(self._make_again):
                 raise
         log.warning("store.emptied", folder=str(self._layout.root))
         await self._look()
-        return await self._threads.run(function, *args, **kwargs)
+        return await work()
 
     def _make_again(self) -> bool:
         """Whether it may: below a disk that is not mounted any more, files would be hidden once it is back."""

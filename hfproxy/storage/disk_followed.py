@@ -55,10 +55,17 @@ class DiskFollowed:
 
     def _open(self) -> bool:
         try:
-            self._journal_fd = os.open(self._layout.partial_blocks(self.key), os.O_RDONLY | os.O_CLOEXEC)
-            self.fd = os.open(self._layout.partial_bytes(self.key), os.O_RDONLY | os.O_CLOEXEC)
+            journal_fd = os.open(self._layout.partial_blocks(self.key), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
+        try:
+            self.fd = os.open(self._layout.partial_bytes(self.key), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            os.close(journal_fd)
+            if isinstance(error, FileNotFoundError):  # it was kept or thrown away between our two calls
+                return False
+            raise
+        self._journal_fd = journal_fd
         self._journal = Growing(self._journal_fd, self.size_bytes, self._blocks.block_size)
         return True
 

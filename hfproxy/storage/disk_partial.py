@@ -108,8 +108,7 @@ class DiskPartial:
         await self._followed()
         if self._syncing is not None:
             await asyncio.gather(self._syncing, return_exceptions=True)
-        os.close(self._journal.fd)  # which gives up the lock
-        os.close(self.fd)
+        close_partial(self.fd, self._journal)
         self._settle(self._blocks.kept_bytes())
 
     async def _followed(self) -> None:
@@ -213,6 +212,12 @@ def open_partial(layout: Layout, key: BlobKey, size_bytes: int, block_size: int)
         raise
     journal, there = found
     return Blocks(size_bytes, block_size, there), fd, journal
+
+
+def close_partial(fd: int, journal: Journal) -> None:
+    """Lets go of what `open_partial` opened."""
+    os.close(journal.fd)  # which gives up the lock
+    os.close(fd)
 
 
 def _locked(file: Path, key: BlobKey) -> int:

@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
+from hfproxy.unstoppable import end_of
+
 T = TypeVar("T")
 
 # Execution options that `BEGIN` is made after.
@@ -91,13 +93,7 @@ def keeps_locked(error: OperationalError) -> bool:
 
 
 async def _outcome_of(pool: ThreadPoolExecutor, run: Callable[[], T]) -> T:
-    running = asyncio.get_running_loop().run_in_executor(pool, run)
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        running.exception()  # nobody waits for it any more
-        raise
+    return await end_of(asyncio.get_running_loop().run_in_executor(pool, run))
 
 
 def set_up(engine: Engine) -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 import errno
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
 from hfproxy.storage.blobs import BlobStoreBroken, StorageFull
+from hfproxy.unstoppable import end_of, opened
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,7 +29,12 @@ class DiskThreads:
         the function did all it should.
         """
         loop = asyncio.get_running_loop()
-        return await _outcome(loop.run_in_executor(self._pool, lambda: function(*args, **kwargs)))
+        return await _outcome(end_of(loop.run_in_executor(self._pool, lambda: function(*args, **kwargs))))
+
+    async def opened(self, function: Callable[[], T], *, close: Callable[[T], object]) -> T:
+        """What the function opens, as in `run`; closed again for a caller who is cancelled, and so never holds it."""
+        loop = asyncio.get_running_loop()
+        return await _outcome(opened(loop.run_in_executor(self._pool, function), close))
 
     async def begin(self, function: Callable[[Callable[[], object]], object]) -> None:
         """Returns as soon as the function calls what it is called with, which it must; it may work on after that.
@@ -53,19 +59,16 @@ class DiskThreads:
                 loop.call_soon_threadsafe(settle, error)
 
         self._pool.submit(work)
-        await _outcome(far_enough)
+        await _outcome(end_of(far_enough))
 
     def end(self) -> None:
         """Waits for what is under way; blocks."""
         self._pool.shutdown(wait=True)
 
 
-async def _outcome(work: asyncio.Future[T]) -> T:
+async def _outcome(work: Awaitable[T]) -> T:
     try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await asyncio.wait([work])
-        raise asyncio.CancelledError from work.exception()
+        return await work
     except OSError as error:
         told = f"{error.strerror}: {error.filename}" if error.filename else f"{error.strerror}"
         raise (StorageFull if error.errno in _FULL else BlobStoreBroken)(told) from error

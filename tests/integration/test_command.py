@@ -146,7 +146,9 @@ def test_serve_shows_a_first_screen_answers_and_ends_well(tmp_path: Path) -> Non
 
 def test_ctrl_c_while_the_command_is_imported_ends_it_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "typer.py").write_text("import time\nprint('imported', flush=True)\ntime.sleep(600)\n")
-    command = [sys.executable, "-m", "hfproxy", "serve"]
+    # As from a terminal, whatever the tests were started by: a job in the background of a script ignores Ctrl-C.
+    from_a_terminal = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [sys.executable, "-c", from_a_terminal + "runpy.run_module('hfproxy', run_name='__main__')", "serve"]
     folders = {"PYTHONPATH": str(tmp_path)}
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment(**folders), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

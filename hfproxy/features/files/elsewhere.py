@@ -62,8 +62,8 @@ class Following:
 
     async def close(self) -> None:
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self.blob.close()
+        self._task.add_done_callback(lambda _: self.blob.close())  # whoever waits for it may be cancelled
+        await asyncio.wait([self._task])
 
     async def _look(self) -> None:
         try:

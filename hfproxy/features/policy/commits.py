@@ -10,6 +10,7 @@ from typing import IO, Any, NamedTuple
 from hfproxy.errors import BodyTooLarge
 from hfproxy.features.policy.matching import ANY, Unnamed
 from hfproxy.features.policy.roads import canonical
+from hfproxy.unstoppable import opened
 from hfproxy.upstream.documents import read_object
 from hfproxy.upstream.routes import body_lines
 
@@ -72,7 +73,8 @@ class SetAside:
 @asynccontextmanager
 async def set_aside(body: AsyncIterable[bytes], folder: Path) -> AsyncIterator[SetAside]:
     """A body, whole, on this machine's disk. Raises BodyTooLarge."""
-    with await asyncio.to_thread(lambda: TemporaryFile(dir=folder)) as file:
+    opening = asyncio.get_running_loop().run_in_executor(None, _nameless_file, folder)
+    with await opened(opening, close=lambda file: file.close()) as file:
         size = 0
         async for chunk in body:
             size += len(chunk)
@@ -80,6 +82,10 @@ async def set_aside(body: AsyncIterable[bytes], folder: Path) -> AsyncIterator[S
                 raise BodyTooLarge(f"a commit of more than {MOST_BYTES // 1024**3} GiB is not looked through")
             await asyncio.to_thread(file.write, chunk)
         yield SetAside(file)
+
+
+def _nameless_file(folder: Path) -> IO[bytes]:
+    return TemporaryFile(dir=folder)
 
 
 def _in_line(line: bytes) -> Iterator[Brought]:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -188,3 +188,49 @@ async def test_reading_makes_a_blob_young_again_for_the_next_process(tmp_path: P
 async def test_other_users_of_the_machine_may_not_look_into_what_is_kept(tmp_path: Path) -> None:
     async with disk_blobs(tmp_path / "blobs"):
         assert (tmp_path / "blobs").stat().st_mode & 0o007 == 0
+
+
+async def test_who_is_cancelled_while_a_blob_is_opened_leaves_no_file_open(tmp_path: Path) -> None:
+    key, content = sample(0.1, BLOCK_SIZE_BYTES)
+    async with disk_blobs(tmp_path) as store:
+        await store.put(key, content)
+        before = _open_files()
+        for _ in range(20):
+            await _cancelled_once_begun(store.open(key))
+        assert _open_files() <= before
+
+
+async def test_who_is_cancelled_while_a_partial_blob_is_opened_does_not_keep_it_from_others(tmp_path: Path) -> None:
+    """Its journal's lock lasts as long as the descriptor does: until the process ends, if nobody has that any more."""
+    key, content = sample(0.1, BLOCK_SIZE_BYTES)
+    async with disk_blobs(tmp_path) as store:
+        before = _open_files()
+        for _ in range(20):
+            await _cancelled_once_begun(store.partial(key, len(content)))
+        assert _open_files() <= before
+        await fill(store, key, content)
+        assert await store.size(key) == len(content)
+
+
+async def test_who_follows_a_blob_that_was_just_kept_leaves_no_file_open(tmp_path: Path) -> None:
+    key, content = sample(0.1, BLOCK_SIZE_BYTES)
+    async with disk_blobs(tmp_path) as store:
+        (tmp_path / "partial" / f"{key}.blocks").touch()
+        followed, before = store.follow(key, len(content)), _open_files()
+        for _ in range(3):
+            assert not await followed.look(0)
+        followed.close()
+        assert _open_files() <= before
+
+
+async def _cancelled_once_begun(opening: Coroutine[Any, Any, object]) -> None:
+    task = asyncio.create_task(opening)
+    await asyncio.sleep(0)  # a thread has it now
+    task.cancel()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
