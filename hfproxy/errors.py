@@ -6,8 +6,8 @@
     │   ├── BadRequest              400  a request that cannot be read at all
     │   ├── NotFound                404  nothing of ours is at that path
     │   ├── MethodNotAllowed        405  the path exists, the method does not
-    │   ├── PreconditionFailed  412  the file is another one than the caller wants
-    │   ├── RangeNotSatisfiable 416  the file ends before the bytes that were asked for
+    │   ├── PreconditionFailed      412  the file is another one than the caller wants
+    │   ├── RangeNotSatisfiable     416  the file ends before the bytes that were asked for
     │   ├── BodyTooLarge            413
     │   ├── CodingNotTaken          415  a compressed body where none is taken
     │   ├── ExpectationFailed       417  an `Expect` header that nobody knows
@@ -32,9 +32,9 @@
         ├── HubUntrusted            502  its certificate
         ├── HubBroke                502  an answer that ended early, or a connection reset
         ├── HubMisspoke             502  an answer that is not what the Hub's protocol says
-        ├── HubSentWrongBytes   502  a file that is not what its hash says
-        ├── PlaceExpired        403  an address for bytes that has run out: ask for another
-        ├── NotKept             504  the gateway is offline, and does not have it
+        ├── HubSentWrongBytes       502  a file that is not what its hash says
+        ├── PlaceExpired            403  an address for bytes that has run out: ask for another
+        ├── NotKept                 504  the gateway is offline, and does not have it
         ├── HubFailed               the Hub's own 5xx: 503 and 504 as themselves, all others as 502
         └── HubSlow                 504  no answer in time
 

@@ -1,1 +1,1 @@
-"""What hfproxy keeps: the database, and later the blobs."""
+"""What hfproxy keeps: blobs on a disk or in a bucket, names that point to them, and the database. Knows no HTTP."""
