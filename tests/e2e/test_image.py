@@ -157,7 +157,7 @@ def test_make_rundocker_without_a_dotenv_is_the_sandbox(image: str, tmp_path: Pa
     port = free_port()
     run = _make("rundocker", port, tmp_path)
     try:
-        until(lambda: answers(f"http://127.0.0.1:{port}/-/live") or run.poll() is not None, timeout_s=120)
+        until(lambda: answers(f"http://127.0.0.1:{port}/-/live") or run.poll() is not None)
         assert _get(f"http://127.0.0.1:{port}/api/account")["name"] == "alice"
     finally:
         said = _end(run, port)
@@ -171,7 +171,7 @@ def test_make_rundocker_reads_the_dotenv_and_wants_to_be_told_who_may_do_what(im
     port = free_port()
     run = _make("rundocker", port, tmp_path, ANONYMOUS="reader")
     try:
-        until(lambda: answers(f"http://127.0.0.1:{port}/-/live") or run.poll() is not None, timeout_s=120)
+        until(lambda: answers(f"http://127.0.0.1:{port}/-/live") or run.poll() is not None)
         assert _get(f"http://127.0.0.1:{port}/api/account")["name"] == "bob"
     finally:
         said = _end(run, port)
@@ -191,7 +191,7 @@ def test_make_mntcerts_serves_https_with_the_mounted_certificate(image: str, tmp
             return run.poll() is not None
 
     try:
-        until(up, timeout_s=120)
+        until(up)
         assert _get(f"https://localhost:{port}/api/account", tls=trust)["name"] == "alice"
         assert engine("exec", f"hfproxy-test-{port}", "hfproxy", "health").returncode == 0
     finally:

@@ -3,9 +3,7 @@
 import asyncio
 import json
 import resource
-from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
 
 import aiohttp
 import pytest
@@ -15,9 +13,9 @@ from tests.support.held_hub import held_hub
 from tests.support.raw_http import connection_to
 from tests.support.scripted_hub import Asked, Reply, says, scripted_hub
 from tests.support.serving import serving
+from tests.support.waiting import eventually
 
 CALLERS = 1000
-PATIENCE_S = 60
 GET = b"GET /api/account HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BODY = b'{"type": "model", "name": "one", "private": true}'
 POST = b"POST /api/repo HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
@@ -31,14 +29,6 @@ def whoever_asked() -> Reply:
         await says(200, json.dumps({"name": name}).encode())(asked, writer)
 
     return reply
-
-
-async def until(true: Callable[[], bool], *, what: str) -> None:
-    """Returns once it is true: for what another task or process does in its own time."""
-    give_up = monotonic() + PATIENCE_S
-    while not true():
-        assert monotonic() < give_up, what
-        await asyncio.sleep(0.02)
 
 
 def open_sockets() -> int:
@@ -82,8 +72,10 @@ async def test_a_thousand_callers_of_a_slow_hub_each_get_their_own_answer_and_le
         hub.release()
         assert all(await asyncio.gather(*asking))
         assert hub.connections <= CALLERS
-    await until(lambda: not {task for task in asyncio.all_tasks() - tasks if not task.done()}, what="tasks are left")
-    await until(lambda: open_sockets() <= sockets, what="sockets are left")
+    await eventually(
+        lambda: not [task for task in asyncio.all_tasks() - tasks if not task.done()], what="their tasks' end"
+    )
+    await eventually(lambda: open_sockets() <= sockets, what="the end of all sockets")
 
 
 async def test_what_a_thousand_waiting_callers_cost_is_bounded_and_given_back(tmp_path: Path) -> None:
@@ -101,7 +93,7 @@ async def test_what_a_thousand_waiting_callers_cost_is_bounded_and_given_back(tm
             assert set(await asyncio.gather(*asking)) == {200}
         await hub.hang_up()
         # The database opens more connections, of a few files each, when its looks at what is new meet.
-        await until(lambda: server.open_files() <= files + 20, what=f"of {files} files to so many too many")
+        await eventually(lambda: server.open_files() <= files + 20, what=f"a return to {files} open files")
         assert await server.end() == 0
         assert not [event for event in server.events() if event["level"] in {"warning", "error"}]
 
@@ -150,9 +142,7 @@ async def test_one_connection_too_many_is_told_so_and_closed_and_health_is_told_
                     assert await surplus.ended()
             async with connection_to(gateway.url) as silent:
                 assert await silent.ended(), "nobody waits long for what it may want"
-        async with asyncio.timeout(PATIENCE_S):
-            while not await _taken(gateway.url):  # noqa: ASYNC110 - the gateway's event
-                await asyncio.sleep(0.02)
+        await eventually(lambda: _taken(gateway.url), what="a free place")
 
 
 async def _taken(url: str) -> bool:
@@ -191,8 +181,8 @@ async def test_callers_who_hang_up_end_what_is_done_for_them_and_leave_nothing(r
         for each in opened:
             await each.__aexit__(None, None, None)
         await hub.left(callers)
-        await until(lambda: not _left_over(tasks), what="tasks are left")
-        await until(lambda: open_sockets() <= sockets, what="sockets are left")
+        await eventually(lambda: not _left_over(tasks), what="the end of all tasks")
+        await eventually(lambda: open_sockets() <= sockets, what="the end of all sockets")
         assert len(hub.asked) == callers
         hub.release()
         assert await _status(gateway.http, f"{gateway.url}/api/account") == 200

@@ -15,7 +15,7 @@ import pytest
 from hfproxy.local_authority import make_certificate
 from tests.support.command import environment
 from tests.support.scripted_hub import Asked, ScriptedHub, says, scripted_hub
-from tests.support.waiting import free_port
+from tests.support.waiting import eventually, free_port
 
 ALICE = says(200, b'{"type": "user", "name": "alice", "fullname": "Alice", "orgs": []}')
 CALLERS = 40
@@ -55,10 +55,8 @@ async def _process(port: int, folder: Path, **variables: str) -> AsyncIterator[a
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        async with asyncio.timeout(30):
-            while not await _accepts(port):
-                assert process.returncode is None
-                await asyncio.sleep(0.02)
+        await eventually(lambda: process.returncode is not None or _accepts(port), what="listening")
+        assert process.returncode is None
         yield process
     finally:
         if process.returncode is None:
@@ -77,9 +75,7 @@ async def _accepts(port: int) -> bool:
 
 
 async def _refuses(port: int) -> None:
-    async with asyncio.timeout(30):
-        while await _accepts(port):  # noqa: ASYNC110 - another process's event
-            await asyncio.sleep(0.02)
+    await eventually(lambda: _accepts(port), lambda accepts: not accepts, what="refusing connections")
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
@@ -154,9 +150,7 @@ async def test_a_stop_that_drains_serves_on_lives_and_is_not_ready(tmp_path: Pat
     ):
         assert await _status(http, f"{url}/api/account") == 200
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(30):
-            while (ready := await _answer(http, f"{url}/-/ready"))[0] == 200:  # noqa: ASYNC110 - another process's event
-                await asyncio.sleep(0.02)
+        ready = await eventually(lambda: _answer(http, f"{url}/-/ready"), lambda answer: answer[0] != 200)
         assert ready[1]["checks"]["stopping"] == "RuntimeError: this gateway is about to stop"
         assert (ready[0], ready[1]["code"]) == (503, "NotReady")
         assert (await _answer(http, f"{url}/-/live"))[0] == 200

@@ -16,6 +16,7 @@ from tests.support.gateway import Gateway, gateway_for
 from tests.support.raw_http import Connection, connection_to
 from tests.support.scripted_hub import says, scripted_hub
 from tests.support.serving import serving
+from tests.support.waiting import eventually
 
 LIMIT_S = 1
 # Far from the limit, and far from aiohttp's own of an hour; a full machine must not fail the test.
@@ -111,16 +112,14 @@ async def test_who_reads_nothing_of_an_answer_is_cut_off(tmp_path: Path) -> None
         limits = {"HFPROXY_SERVER__UNREAD_TIMEOUT": f"{LIMIT_S}s", "HFPROXY_UPSTREAM__IDLE_TIMEOUT": "1h"}
         async with serving(tmp_path, HF_ENDPOINT=hub.url, HF_TOKEN="hf_gateway", **limits) as gateway:
 
-            async def told(event: str, count: int) -> None:
-                async with asyncio.timeout(60):
-                    while sum(line["event"] == event for line in gateway.events()) < count:  # noqa: ASYNC110 - a log
-                        await asyncio.sleep(0.05)
+            def lines(event: str) -> int:
+                return sum(line["event"] == event for line in gateway.events())
 
             for count in (1, 2):  # while it is being downloaded, and when it is kept
                 async with connection_to(gateway.url) as connection:
                     await connection.send(b"GET /acme/demo/resolve/main/w.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
                     connection.writer.transport.pause_reading()
-                    await told("request.finished", count)
-                await told("fill.finished", 1)
+                    await eventually(lambda: lines("request.finished"), lambda found, count=count: found >= count)
+                await eventually(lambda: lines("fill.finished"))
             assert {line["status"] for line in gateway.events() if line["event"] == "request.finished"} == {499}
             assert "Traceback" not in gateway.printed()

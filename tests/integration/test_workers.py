@@ -13,7 +13,7 @@ from hfproxy.storage.blobs import BlobKey
 from tests.support.command import hfproxy
 from tests.support.file_hub import file_hub
 from tests.support.serving import Serving, serving
-from tests.support.waiting import free_port
+from tests.support.waiting import eventually, free_port
 
 MIB = 1024**2
 WEIGHTS = os.urandom(6 * MIB + 321)
@@ -27,14 +27,14 @@ async def test_they_serve_count_and_fetch_as_one_and_a_dead_one_is_replaced(tmp_
         hub.hold_after = 3 * MIB
         hub.gate.clear()
         async with serving(tmp_path, HF_ENDPOINT=hub.url, HFPROXY_SERVER__WORKERS=str(WORKERS)) as gateway:
-            await until(lambda: "Stop with Ctrl-C" in gateway.printed())
+            await eventually(lambda: "Stop with Ctrl-C" in gateway.printed())
             assert gateway.printed().count("Listening") == 1, "one first screen"
             first = workers_of(gateway)
             assert len(first) == WORKERS
 
             # New connections, so that both are asked.
             asked = [asyncio.create_task(read(f"{gateway.url}/acme/demo/resolve/main/w.bin")) for _ in range(40)]
-            await until(lambda: hub.sent_bytes >= 3 * MIB)
+            await eventually(lambda: hub.sent_bytes >= 3 * MIB)
             hub.gate.set()
             assert {BlobKey.of(body) for body in await asyncio.gather(*asked)} == {BlobKey.of(WEIGHTS)}
             assert hub.sent_bytes == len(WEIGHTS), "one download"
@@ -57,7 +57,7 @@ async def test_they_serve_count_and_fetch_as_one_and_a_dead_one_is_replaced(tmp_
             asked = [
                 asyncio.create_task(read(f"{gateway.url}/acme/demo/resolve/main/long.bin", begun)) for _ in range(40)
             ]
-            await until(lambda: len(begun) == len(asked))
+            await eventually(lambda: len(begun) == len(asked))
             os.kill(first[0], signal.SIGKILL)
             hub.gate.set()
             ends = await asyncio.gather(*asked, return_exceptions=True)
@@ -66,7 +66,7 @@ async def test_they_serve_count_and_fetch_as_one_and_a_dead_one_is_replaced(tmp_
             assert {BlobKey.of(body) for body in whole} == {BlobKey.of(LONG)}
             assert all(isinstance(end, bytes | aiohttp.ClientError) for end in ends)
             assert len(whole) < len(ends), "the dead one served nobody"
-            await until(lambda: "worker.started" in events(gateway))
+            await eventually(lambda: "worker.started" in events(gateway))
             assert set(workers_of(gateway)) > {first[1]}
             bodies = await asyncio.gather(*(read(f"{gateway.url}/acme/demo/resolve/main/w.bin") for _ in range(20)))
             assert {BlobKey.of(body) for body in bodies} == {BlobKey.of(WEIGHTS)}
@@ -99,11 +99,11 @@ async def test_a_port_is_not_shared_with_another_gateway_and_workers_end_with_th
 
             pids = workers_of(gateway)
             asked = asyncio.create_task(read(f"{gateway.url}/acme/demo/resolve/main/w.bin"))
-            await until(lambda: hub.sent_bytes >= 3 * MIB)
+            await eventually(lambda: hub.sent_bytes >= 3 * MIB)
             os.kill(gateway.pid, signal.SIGKILL)
             hub.gate.set()
             assert BlobKey.of(await asked) == BlobKey.of(WEIGHTS)
-            await until(lambda: not [pid for pid in pids if alive(pid)])
+            await eventually(lambda: not [pid for pid in pids if alive(pid)])
 
 
 def test_what_keeps_workers_from_starting_ends_the_command(tmp_path: Path) -> None:
@@ -150,9 +150,3 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-async def until(condition: object) -> None:
-    async with asyncio.timeout(120):
-        while not condition():  # type: ignore[operator]  # noqa: ASYNC110 - what is awaited has no event of its own
-            await asyncio.sleep(0.02)

@@ -109,12 +109,8 @@ def running_swift() -> Iterator[S3Server]:
         proxy = stack.enter_context(_running(home, "swift-proxy-server", str(home / "proxy.conf")))
         url = f"http://127.0.0.1:{ports['proxy']}"
         for name in _RINGS:
-            until(
-                partial(answers, f"http://127.0.0.1:{ports[name]}/"),
-                timeout_s=_PATIENCE_S,
-                what=f"Swift's {name} server",
-            )
-        until(lambda: _healthy(url), timeout_s=_PATIENCE_S, what="Swift")
+            until(partial(answers, f"http://127.0.0.1:{ports[name]}/"), what=f"Swift's {name} server")
+        until(lambda: _healthy(url), what="Swift")
         yield S3Server(url, "test:tester", "testing", proxy.pid)
 
 

@@ -1,5 +1,6 @@
 """Waiting for what another process does, by asking it."""
 
+import asyncio
 import contextlib
 import os
 import random
@@ -7,7 +8,16 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+#: What never happens is told after so long. It measures nothing: a loaded machine may take its time, and the test
+#: itself is ended later (`timeout` in pyproject.toml).
+PATIENCE_S = 300
+_PAUSE_S = 0.01
 
 #: Below what systems give to those who ask for any port, so that no server of another test comes upon one that was
 #: found here and is not yet listened on.
@@ -24,12 +34,30 @@ def free_port() -> int:
             return port
 
 
-def until(true: Callable[[], bool], *, timeout_s: float = 90, what: str = "it") -> None:
-    """Returns when `true` says so; fails when it has not in time."""
-    deadline = time.monotonic() + timeout_s
+async def eventually(look: Callable[[], T | Awaitable[T]], good: Callable[[T], object] = bool, *, what: str = "") -> T:
+    """What a look gives, once that is good: for what tells nobody of its end, as another process or a log.
+
+    look: plain or asynchronous; asked again and again. Fails, with the last look, when none was good in time.
+    """
+    found = None
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                looked = look()
+                found = await looked if isawaitable(looked) else looked
+                if good(found):
+                    return found
+                await asyncio.sleep(_PAUSE_S)
+    except TimeoutError as error:
+        raise AssertionError(f"{what or 'it'} did not happen within {PATIENCE_S} s; last seen: {found!r}") from error
+
+
+def until(true: Callable[[], bool], *, what: str = "it") -> None:
+    """Returns when `true` says so, as `eventually` does; for where no event loop runs."""
+    deadline = time.monotonic() + PATIENCE_S
     while not true():
-        assert time.monotonic() < deadline, f"{what} did not happen within {timeout_s} s"
-        time.sleep(0.02)
+        assert time.monotonic() < deadline, f"{what} did not happen within {PATIENCE_S} s"
+        time.sleep(_PAUSE_S)
 
 
 def answers(url: str) -> bool:

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from hfproxy.settings import Settings
 from hfproxy.workers import _keep, _Worker
+from tests.support.waiting import eventually
 
 
 async def test_a_worker_that_the_system_lets_nobody_start_is_tried_again(
@@ -20,9 +21,7 @@ async def test_a_worker_that_the_system_lets_nobody_start_is_tried_again(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
     with capture_logs() as told:
         keeping = asyncio.create_task(_keep(worker))
-        async with asyncio.timeout(60):
-            while [line["event"] for line in told] != ["worker.ended"] * 2:
-                assert not keeping.done()
-                await asyncio.sleep(0.01)
+        await eventually(lambda: keeping.done() or [line["event"] for line in told] == ["worker.ended"] * 2)
+        assert not keeping.done()
         keeping.cancel()
         await asyncio.wait([keeping])

@@ -15,7 +15,7 @@ from tests.support.clients import client as built_client
 from tests.support.gateway import gateway_for
 from tests.support.namespaces import Walled, missing, walled_in
 from tests.support.serving import serving
-from tests.support.waiting import free_port, until
+from tests.support.waiting import eventually, free_port
 from tests.support.xet import plant
 
 SCRIPT = Path(__file__).parents[1] / "sandbox" / "scenarios" / "by_xet.py"
@@ -160,7 +160,7 @@ async def test_a_gateway_that_is_killed_in_the_middle_keeps_nothing_wrong(
         variables["HFPROXY_SERVER__HOST"] = network.address
         async with serving(tmp_path / "data", port=port, **variables) as gateway:
             first = asyncio.create_task(run("down", "alice/demo", "w.bin", tmp_path / "first.bin", home="first"))
-            await asyncio.to_thread(until, lambda: any("/xorb/" in each.raw_path for each in sandbox.asked))
+            await eventually(lambda: any("/xorb/" in each.raw_path for each in sandbox.asked))
             await gateway.end(signal.SIGKILL)
         async with serving(tmp_path / "data", port=port, **variables) as gateway:
             if (await first).code == 0:

@@ -22,6 +22,7 @@ from tests.integration.access.test_callers import make_key
 from tests.support.command import environment
 from tests.support.gateway import Gateway, gateway_for
 from tests.support.scripted_hub import Asked, ScriptedHub, hangs, resets, says, scripted_hub
+from tests.support.waiting import eventually
 
 # Also what whoami answers: the account is called alice/demo here.
 MADE = says(200, b'{"name": "alice/demo", "url": "https://huggingface.co/alice/demo"}')
@@ -130,9 +131,7 @@ async def test_a_relayed_write_whose_caller_goes_away_has_an_unknown_outcome_at_
         with pytest.raises(asyncio.TimeoutError):
             timeout = aiohttp.ClientTimeout(total=0.5)
             await gateway.http.post(f"{gateway.url}/api/repos/create", json=body, timeout=timeout)
-        async with asyncio.timeout(30):
-            while not (writes := await trail(gateway)) or writes[0]["finished_at"] is None:
-                pass
+        writes = await eventually(lambda: trail(gateway), lambda writes: writes and writes[0]["finished_at"])
     assert (writes[0]["outcome"], writes[0]["status"]) == ("unknown", None)
     assert [asked.method for asked in hub.asked] == ["POST"]
 

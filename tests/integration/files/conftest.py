@@ -1,6 +1,5 @@
 """A Hub of files, a store on disk, and downloads between the two."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
@@ -104,9 +103,3 @@ async def read(
             got += await fill.blob.read(reader.position, ready)
             reader.position = ready
     return bytes(got)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Returns when it is so; the test's own timeout ends a wait in vain."""
-    while not condition():  # noqa: ASYNC110 - what is awaited has no event of its own
-        await asyncio.sleep(0.01)

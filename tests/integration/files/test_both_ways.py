@@ -21,6 +21,7 @@ from tests.support.file_hub import COMMIT, FileHub
 from tests.support.gateway import Gateway, gateway_for
 from tests.support.logging_state import logging_as_it_was
 from tests.support.raw_http import Answer, Connection, connection_to
+from tests.support.waiting import eventually
 
 SMALL, LARGE = b'{"a": 1}\n' * 300, b"weights" * 100_000
 ODD = "a%20b%25/%E2%82%AC.json"
@@ -79,23 +80,17 @@ async def ask(connection: Connection, raw: bytes) -> Answer:
 
 async def ask_at_once(connection: Connection, raw: bytes, lanes: list[bool]) -> Answer:
     """The answer of the quick lane, which the first requests of a connection and for a file do not get."""
-    async with asyncio.timeout(20):
-        while True:
-            answer = await ask(connection, raw)
-            if lanes[-1:] == [True]:
-                return answer
-            await asyncio.sleep(0)
+    return await eventually(lambda: ask(connection, raw), lambda _: lanes[-1:] == [True])
 
 
 async def lines_of(file: Path, request_id: str, many: int) -> list[dict[str, Any]]:
     """The request's lines, as soon as there are so many."""
-    async with asyncio.timeout(20):
-        while True:
-            lines = [json.loads(line) for line in file.read_text().splitlines()]
-            found = [line for line in lines if line.get("request_id") == request_id and "status" in line]
-            if len(found) >= many:
-                return found
-            await asyncio.sleep(0.01)
+
+    def found() -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        return [line for line in lines if line.get("request_id") == request_id and "status" in line]
+
+    return await eventually(found, lambda lines: len(lines) >= many)
 
 
 def comparable(line: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -12,13 +12,13 @@ from sqlalchemy import select
 
 from hfproxy.storage.blob_tables import BLOBS
 from hfproxy.storage.opening import open_database
-from tests.integration.files.conftest import until
 from tests.support.buckets import bucket_variables
 from tests.support.command import hfproxy
 from tests.support.file_hub import FileHub
 from tests.support.gateway import gateway_for
 from tests.support.s3_servers import S3Server
 from tests.support.serving import serving
+from tests.support.waiting import eventually
 
 
 def run(*arguments: str, root: Path) -> subprocess.CompletedProcess[str]:
@@ -37,7 +37,7 @@ async def root(hub: FileHub, tmp_path: Path) -> Path:
         for path in ("config.json", "w.bin"):
             async with gateway.http.get(f"{gateway.url}/acme/demo/resolve/main/{path}") as answer:
                 assert len(await answer.read()) > 0
-        await until((tmp_path / "blobs/complete/sha256" / key.digest[:2] / key.digest[2:4] / key.digest).exists)
+        await eventually((tmp_path / "blobs/complete/sha256" / key.digest[:2] / key.digest[2:4] / key.digest).exists)
     return tmp_path
 
 
@@ -103,11 +103,10 @@ async def test_damage_in_a_bucket_is_found_and_repaired(hub: FileHub, rclone_ser
         async with gateway_for(hub.url, tmp_path, **settings) as gateway:
             async with gateway.http.get(f"{gateway.url}/acme/demo/resolve/main/w.bin") as answer:
                 right = await answer.read() == WEIGHTS
-            async with open_database(tmp_path) as database, asyncio.timeout(60):
+            async with open_database(tmp_path) as database:
                 whole = select(BLOBS.c.blob).where(BLOBS.c.complete)
                 # It is read to its end before it is noted as kept.
-                while not await database.read(lambda connection: connection.execute(whole).all()):  # noqa: ASYNC110
-                    await asyncio.sleep(0.02)
+                await eventually(lambda: database.read(lambda connection: connection.execute(whole).all()))
             return right
 
     def objects() -> set[str]:
@@ -168,7 +167,7 @@ async def test_a_running_gateway_evicts_around_what_is_pinned_meanwhile(hub: Fil
         async def fetch(repo: str, place: Path) -> None:
             async with http.get(f"{gateway.url}/acme/{repo}/resolve/main/w.bin") as answer:
                 assert len(await answer.read()) == 1024**2
-            await until(place.exists)
+            await eventually(place.exists)
 
         def pinned_blobs() -> list[int]:
             return [event["blobs"] for event in gateway.events() if event["event"] == "pins.changed"]
@@ -177,7 +176,7 @@ async def test_a_running_gateway_evicts_around_what_is_pinned_meanwhile(hub: Fil
         await fetch("other", places[1])
         done = await asyncio.to_thread(run, "cache", "pin", "acme/pinned", root=tmp_path / "kept")
         assert done.returncode == 0, done.stderr
-        await until(lambda: pinned_blobs() == [1])
+        await eventually(lambda: pinned_blobs() == [1])
         await fetch("last", places[2])
-        await until(lambda: not places[1].exists())
+        await eventually(lambda: not places[1].exists())
         assert places[0].exists()

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.integration.files.conftest import until
 from tests.support.file_hub import FileHub
 from tests.support.mounts import fill_up, read_only, small_disk
 from tests.support.serving import Serving, serving
+from tests.support.waiting import eventually
 
 MIB = 1024**2
 
@@ -92,7 +92,7 @@ async def test_a_disk_that_became_read_only_serves_what_it_has_and_the_rest_from
     files = some_files(hub)
     async with before(hub, tmp_path) as (gateway, http):
         assert await get(gateway, http, "large-0.bin") == files["large-0.bin"]
-        await until(lambda: any(event["event"] == "fill.finished" for event in gateway.events()))
+        await eventually(lambda: any(event["event"] == "fill.finished" for event in gateway.events()))
     sent_bytes = hub.sent_bytes
     with read_only(tmp_path / "kept" / "blobs"):
         async with before(hub, tmp_path) as (gateway, http):
@@ -109,12 +109,12 @@ async def test_a_store_that_is_deleted_under_a_running_gateway_is_used_again(hub
             return sum(event["event"] == "fill.finished" for event in gateway.events()) == count
 
         assert await get(gateway, http, "large-0.bin") == files["large-0.bin"]
-        await until(lambda: filled(1))
+        await eventually(lambda: filled(1))
         (tmp_path / "kept" / "blobs").rename(tmp_path / "gone")
         large = ("large-1.bin", "large-2.bin", "large-0.bin")
         for count, path in enumerate(large, start=2):
             assert await get(gateway, http, path) == files[path]
-            await until(lambda count=count: filled(count))  # type: ignore[misc]
+            await eventually(lambda count=count: filled(count))  # type: ignore[misc]
         sent_bytes = hub.sent_bytes
         for path in large:
             assert await get(gateway, http, path) == files[path]

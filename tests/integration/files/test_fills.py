@@ -14,8 +14,9 @@ from hfproxy.features.files.lane import Lane
 from hfproxy.storage.blobs import BlobKey, BlobStore
 from hfproxy.upstream.client import hub_session
 from hfproxy.upstream.downloads import HubFiles
-from tests.integration.files.conftest import QUICK, OpenBlobs, fills_between, read, until, way_to
+from tests.integration.files.conftest import QUICK, OpenBlobs, fills_between, read, way_to
 from tests.support.file_hub import FileHub, Trouble
+from tests.support.waiting import eventually
 
 MIB = 1024**2
 SIZE = 9 * MIB + 12345
@@ -36,7 +37,7 @@ async def test_fifty_readers_cost_one_download(
     hub: FileHub, fills: Fills, blobs: BlobStore, key: BlobKey, content: bytes
 ) -> None:
     assert await asyncio.gather(*(read(fills, key, SIZE) for _ in range(50))) == [content] * 50
-    await until(lambda: key not in fills)
+    await eventually(lambda: key not in fills)
     assert hub.sent_bytes == SIZE
     assert await blobs.size(key) == SIZE
 
@@ -65,7 +66,7 @@ async def test_a_client_that_hangs_up_does_not_end_the_download(
     hub.hold_after = SIZE // 2
     hub.gate.clear()
     first, *others = [asyncio.create_task(read(fills, key, SIZE)) for _ in range(5)]
-    await until(lambda: hub.sent_bytes >= SIZE // 2)
+    await eventually(lambda: hub.sent_bytes >= SIZE // 2)
     first.cancel()
     hub.gate.set()
     assert await asyncio.gather(*others) == [content] * 4
@@ -76,10 +77,10 @@ async def test_a_download_that_all_left_is_finished(hub: FileHub, fills: Fills, 
     hub.hold_after = SIZE // 2
     hub.gate.clear()
     only = asyncio.create_task(read(fills, key, SIZE))
-    await until(lambda: hub.sent_bytes >= SIZE // 2)
+    await eventually(lambda: hub.sent_bytes >= SIZE // 2)
     only.cancel()
     hub.gate.set()
-    await until(lambda: key not in fills)
+    await eventually(lambda: key not in fills)
     assert await blobs.size(key) == SIZE
 
 
@@ -99,7 +100,7 @@ async def test_a_large_download_that_all_left_early_stops_and_goes_on_later(
             while reader.position < 3 * MIB:
                 reader.position = await fill.ready_until(reader)
         hub.gate.set()
-        await until(lambda: key not in fills)
+        await eventually(lambda: key not in fills)
         assert await blobs.size(key) is None
         hub.asked.clear()
         assert await read(fills, key, SIZE) == content
@@ -111,11 +112,11 @@ async def test_a_range_of_a_cold_file_fetches_its_blocks_only(
     hub: FileHub, fills: Fills, key: BlobKey, content: bytes
 ) -> None:
     assert await read(fills, key, SIZE, start=5 * MIB - 10, stop=5 * MIB + 10) == content[5 * MIB - 10 : 5 * MIB + 10]
-    await until(lambda: key not in fills)
+    await eventually(lambda: key not in fills)
     assert hub.sent_bytes == 2 * MIB
     assert await read(fills, key, SIZE, start=4 * MIB, stop=6 * MIB) == content[4 * MIB : 6 * MIB]
     assert hub.sent_bytes == 2 * MIB, "what is there is not fetched again"
-    await until(lambda: key not in fills)
+    await eventually(lambda: key not in fills)
     assert await read(fills, key, SIZE) == content
     assert hub.sent_bytes == SIZE
 
@@ -132,7 +133,7 @@ async def test_a_range_far_ahead_does_not_wait_for_the_whole(hub: FileHub, fills
     key = hub.add("far.bin", content)
     hub.bytes_per_s = 2 * MIB
     whole = asyncio.create_task(read(fills, key, len(content), "far.bin"))
-    await until(lambda: hub.sent_bytes > 0)
+    await eventually(lambda: hub.sent_bytes > 0)
     async with asyncio.timeout(8):  # the whole takes longer
         assert (
             await read(fills, key, len(content), "far.bin", start=20 * MIB, stop=20 * MIB + 9)
@@ -247,7 +248,7 @@ async def test_a_signed_address_that_ran_out_is_asked_for_anew(
     hub.gate.clear()
     reading = asyncio.create_task(read(fills, key, SIZE))
     hub.trouble = [Trouble(cut_after=5 * MIB)]
-    await until(lambda: hub.sent_bytes >= 4 * MIB)
+    await eventually(lambda: hub.sent_bytes >= 4 * MIB)
     hub.signature = "2"
     hub.gate.set()
     assert await reading == content
@@ -262,7 +263,7 @@ async def test_it_goes_on_after_the_gateway_was_started_again(
     async with open_blobs() as blobs, fills_between(hub, blobs) as fills:
         reading = asyncio.create_task(read(fills, key, SIZE))
         async with fills.following(key, SIZE, way_to("w.bin"), key.digest, start=0, stop=SIZE, whole=True) as (fill, _):
-            await until(lambda: sum(stop - start for start, stop in fill.blob.missing(0, SIZE)) <= SIZE - 5 * MIB)
+            await eventually(lambda: sum(stop - start for start, stop in fill.blob.missing(0, SIZE)) <= SIZE - 5 * MIB)
     with pytest.raises(asyncio.CancelledError):
         await reading
     hub.gate.set()

@@ -10,9 +10,10 @@ import aiohttp
 import pytest
 
 from hfproxy.storage.blobs import Algorithm, BlobKey
-from tests.integration.files.conftest import Start, until
+from tests.integration.files.conftest import Start
 from tests.support.file_hub import COMMIT, NEXT_COMMIT, FileHub, Trouble
 from tests.support.gateway import Gateway
+from tests.support.waiting import eventually
 
 MIB = 1024**2
 CONFIG = b'{"model_type": "demo"}'
@@ -225,7 +226,7 @@ async def test_a_client_killed_at_half_costs_nothing_twice(hub: FileHub, gateway
     hub.gate.set()
     _, rest = await ask(gateway, "w.bin", Range=f"bytes={MIB}-")
     assert rest == WEIGHTS[MIB:]
-    await until(lambda: hub.sent_bytes == len(WEIGHTS))
+    await eventually(lambda: hub.sent_bytes == len(WEIGHTS))
 
 
 async def test_a_renamed_repository_is_answered_under_its_old_name(hub: FileHub, gateway: Gateway) -> None:
@@ -243,7 +244,7 @@ async def test_with_a_front_server_the_file_is_handed_to_it(hub: FileHub, start:
         await ask(gateway, "w.bin")
         digest = BlobKey.of(WEIGHTS).digest
         kept = tmp_path / "data" / "blobs" / "complete" / "sha256" / digest[:2] / digest[2:4] / digest
-        await until(kept.exists)
+        await eventually(kept.exists)
         answer, body = await ask(gateway, "w.bin")
         place = answer.headers["X-Accel-Redirect"].removeprefix("/-/kept/")
         assert (tmp_path / "data" / "blobs" / place).read_bytes() == WEIGHTS
@@ -368,11 +369,11 @@ async def test_who_is_told_a_wrong_size_takes_the_file_from_nobody(hub: FileHub,
     hub.hold_after = 1000
     hub.gate.clear()
     whole = asyncio.create_task(ask(gateway, "w.bin"))
-    await until(lambda: hub.bodies_at_once > 0)
+    await eventually(lambda: hub.bodies_at_once > 0)
     await asks_for_the_lie()
     hub.gate.set()
     assert (await whole)[1] == WEIGHTS
-    await until(lambda: hub.bodies_at_once == 0)
+    await eventually(lambda: hub.bodies_at_once == 0)
 
     await asks_for_the_lie()
     hub.always = Trouble(status=500)

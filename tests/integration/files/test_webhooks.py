@@ -1,8 +1,7 @@
 """The sandbox's webhooks reach the gateway, which forgets at once what was written behind its back."""
 
-import asyncio
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from hfproxy.sandbox.server import Sandbox, SandboxConfig, running_sandbox
 from tests.support.gateway import Gateway, gateway_for
+from tests.support.waiting import eventually
 
 ALICE = {"Authorization": "Bearer hf_sandbox_alice"}
 SECRET = "a long secret of the tests"
@@ -52,22 +52,10 @@ class Watched:
         async with self.gateway.http.get(f"{self.gateway.url}/api/models/alice/demo") as answer:
             return str((await answer.json())["sha"])
 
-    def tells_another_commit_than(self, before: str) -> Callable[[], Awaitable[bool]]:
-        async def tells() -> bool:
-            return await self.sha() != before
-
-        return tells
-
     async def notify(self, body: Any, secret: str | None = SECRET) -> tuple[int, Any]:
         headers = {"X-Webhook-Secret": secret} if secret is not None else {}
         async with self.gateway.http.post(self.gateway.url + PATH, json=body, headers=headers) as answer:
             return answer.status, await answer.json()
-
-
-async def eventually(what: Any, wanted: Any) -> None:
-    """Returns when asking gives what is wanted; the test's own timeout ends a wait in vain."""
-    while await what() != wanted:  # noqa: ASYNC110 - the gateway is asked as a client would
-        await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -94,8 +82,8 @@ async def test_a_commit_at_the_hub_is_seen_at_once(watched: Watched) -> None:
     assert (await watched.read(), await watched.sha()) == ((200, "first"), before)
     await watch(watched)
     await watched.commit("second")
-    await eventually(watched.read, (200, "second"))
-    await eventually(watched.tells_another_commit_than(before), True)
+    await eventually(watched.read, lambda read: read == (200, "second"))
+    await eventually(watched.sha, lambda sha: sha != before)
 
 
 async def test_a_move_and_a_deletion_are_seen_at_once(watched: Watched) -> None:
@@ -105,13 +93,9 @@ async def test_a_move_and_a_deletion_are_seen_at_once(watched: Watched) -> None:
     await watched.at_the_hub(
         "POST", "/api/repos/move", {"fromRepo": "alice/demo", "toRepo": "alice/other", "type": "model"}
     )
-    await eventually(lambda: watched.read("alice/other"), (200, "first"))
+    await eventually(lambda: watched.read("alice/other"), lambda read: read == (200, "first"))
     await watched.at_the_hub("DELETE", "/api/repos/delete", {"name": "other"})
-
-    async def status() -> int:
-        return (await watched.read("alice/other"))[0]
-
-    await eventually(status, 404)
+    await eventually(lambda: watched.read("alice/other"), lambda read: read[0] == 404)
 
 
 async def test_who_does_not_know_the_secret_is_refused_and_slowed_down(watched: Watched) -> None:

@@ -1,7 +1,7 @@
 """Gateways as processes that share what they keep: a folder, or a bucket and PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,10 +72,3 @@ async def read(url: str, path: str = "w.bin", **headers: str) -> bytes:
     ):
         assert got.status in {200, 206}, (got.status, await got.text())
         return await got.read()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Returns when it is so."""
-    async with asyncio.timeout(120):
-        while not condition():  # noqa: ASYNC110 - what is awaited has no event of its own
-            await asyncio.sleep(0.02)

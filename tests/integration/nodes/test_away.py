@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from hfproxy.storage.blobs import BlobKey
-from tests.integration.nodes.conftest import Shared, read, until
+from tests.integration.nodes.conftest import Shared, read
 from tests.support.buckets import bucket_variables
 from tests.support.cut_line import CutLine, cut_line
 from tests.support.databases import new_postgres_database, postgres_programs
@@ -20,6 +20,7 @@ from tests.support.kept import EVERYTHING
 from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.s3_servers import S3Server, running_rclone
 from tests.support.serving import Serving
+from tests.support.waiting import eventually
 
 MIB = 1024**2
 CONFIG = b'{"version": 1}'
@@ -58,7 +59,7 @@ async def test_without_the_database(hub: FileHub, tmp_path: Path, how: str) -> N
         hub.gate.clear()
         sent = hub.sent_bytes
         begun = asyncio.create_task(read(a.url, "begun.bin"))
-        await until(lambda: hub.sent_bytes > sent + MIB)
+        await eventually(lambda: hub.sent_bytes > sent + MIB)
 
         (database.stop if how == "stopped" else database.pause)()
         hub.gate.set()
@@ -125,14 +126,15 @@ async def same(node: Serving, path: str, content: bytes) -> None:
 
 async def kept_again(hub: FileHub, a: Serving, b: Serving, path: str, content: bytes) -> None:
     """Returns once both give a file that the Hub is not asked for any more."""
-    async with asyncio.timeout(300):
-        while True:
-            await same(a, path, content)
-            sent = hub.sent_bytes
-            await same(a, path, content)
-            await same(b, path, content)
-            if hub.sent_bytes == sent:
-                return
+
+    async def is_kept() -> bool:
+        await same(a, path, content)
+        sent = hub.sent_bytes
+        await same(a, path, content)
+        await same(b, path, content)
+        return hub.sent_bytes == sent
+
+    await eventually(is_kept)
 
 
 async def asked(node: Serving, method: str, path: str) -> tuple[int, aiohttp.typedefs.LooseHeaders]:
@@ -144,6 +146,4 @@ async def asked(node: Serving, method: str, path: str) -> tuple[int, aiohttp.typ
 
 
 async def until_it_says(status: int, node: Serving, method: str, path: str) -> None:
-    async with asyncio.timeout(300):
-        while (await asked(node, method, path))[0] != status:  # noqa: ASYNC110 - another process tells nobody
-            await asyncio.sleep(0.05)
+    await eventually(lambda: asked(node, method, path), lambda answer: answer[0] == status)

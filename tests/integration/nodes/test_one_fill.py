@@ -5,8 +5,9 @@ import os
 import signal
 
 from hfproxy.storage.blobs import BlobKey
-from tests.integration.nodes.conftest import Shared, read, until
+from tests.integration.nodes.conftest import Shared, read
 from tests.support.file_hub import FileHub
+from tests.support.waiting import eventually
 
 MIB = 1024**2
 WEIGHTS = os.urandom(9 * MIB + 321)
@@ -20,7 +21,7 @@ async def test_fifty_clients_on_two_gateways_cost_one_download(hub: FileHub, sha
     hub.gate.clear()
     async with shared.two(**PATIENT) as (a, b):
         asked = [asyncio.create_task(read((a, b)[number % 2].url)) for number in range(50)]
-        await until(lambda: _followed(a) or _followed(b))
+        await eventually(lambda: _followed(a) or _followed(b))
         hub.gate.set()
         bodies = await asyncio.gather(*asked)
     assert {BlobKey.of(body) for body in bodies} == {BlobKey.of(WEIGHTS)}
@@ -33,9 +34,9 @@ async def test_when_one_is_killed_the_other_finishes(hub: FileHub, shared: Share
     hub.gate.clear()
     async with shared.two(HFPROXY_FILES__CONNECTIONS="1", **PATIENT) as (a, b):
         cut_off = asyncio.create_task(read(a.url))
-        await until(lambda: hub.sent_bytes == 5 * MIB)
+        await eventually(lambda: hub.sent_bytes == 5 * MIB)
         follows = asyncio.create_task(read(b.url))
-        await until(lambda: _followed(b))
+        await eventually(lambda: _followed(b))
         await a.end(signal.SIGKILL)
         hub.gate.set()
         (lost,) = await asyncio.gather(cut_off, return_exceptions=True)

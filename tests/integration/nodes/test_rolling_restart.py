@@ -10,9 +10,10 @@ from contextlib import AsyncExitStack
 import aiohttp
 import pytest
 
-from tests.integration.nodes.conftest import Shared, until
+from tests.integration.nodes.conftest import Shared
 from tests.support.file_hub import FileHub
 from tests.support.serving import Serving
+from tests.support.waiting import eventually
 
 MIB = 1024**2
 CLIENTS = 6
@@ -90,7 +91,7 @@ async def test_no_request_fails_while_both_are_exchanged(hub: FileHub, shared: S
         async def start() -> Serving:
             node = await stack.enter_async_context(shared.node(next(names), **DRAIN))
             balancer.nodes.append(node)
-            await until(lambda: node in balancer.ready)
+            await eventually(lambda: node in balancer.ready)
             return node
 
         looking = asyncio.create_task(balancer.look())
@@ -101,7 +102,7 @@ async def test_no_request_fails_while_both_are_exchanged(hub: FileHub, shared: S
         async def served_more() -> None:
             """Returns once more was answered, or a request has failed."""
             wanted = balancer.done + 3 * CLIENTS
-            await until(lambda: balancer.done >= wanted or any(client.done() for client in clients))
+            await eventually(lambda: balancer.done >= wanted or any(client.done() for client in clients))
 
         await served_more()
         for node in old:
@@ -109,7 +110,7 @@ async def test_no_request_fails_while_both_are_exchanged(hub: FileHub, shared: S
             hub.repos["acme/demo"].lfs.add(f"cold-{node.pid}.bin")
             balancer.paths[f"cold-{node.pid}.bin"] = cold
             ending = asyncio.create_task(node.end(signal.SIGTERM))
-            await until(lambda node=node: node not in balancer.ready)  # type: ignore[misc]
+            await eventually(lambda node=node: node not in balancer.ready)  # type: ignore[misc]
             balancer.nodes.remove(node)
             await served_more()
             assert await ending == 0

@@ -7,6 +7,7 @@ import aiohttp
 from tests.integration.nodes.conftest import Shared
 from tests.support.command import hfproxy
 from tests.support.file_hub import NEXT_COMMIT, FileHub
+from tests.support.waiting import eventually
 
 OLD, NEW = b'{"version": 1}', b'{"version": 2}'
 ALICE = {"Authorization": "Bearer hf_alice_of_the_tests"}
@@ -20,13 +21,11 @@ async def test_a_write_a_refusal_and_a_revoked_key(hub: FileHub, shared: Shared)
 
         async def ask(url: str, path: str, **headers: str) -> tuple[int, bytes]:
             async with http.get(f"{url}/{path}", headers=headers) as answer:
+                assert answer.status in {200, 401, 404}
                 return answer.status, await answer.read()
 
-        async def until_it_is(wanted: tuple[int, bytes], url: str, path: str, **headers: str) -> None:
-            async with asyncio.timeout(60):
-                while (found := await ask(url, path, **headers)) != wanted:
-                    assert found[0] in {200, 401, 404}, found
-                    await asyncio.sleep(0.05)
+        async def until_it_says(status: int, url: str, path: str, **headers: str) -> None:
+            await eventually(lambda: ask(url, path, **headers), lambda found: found[0] == status)
 
         config = "acme/demo/resolve/main/config.json"
         for node in (a, b):
@@ -37,7 +36,7 @@ async def test_a_write_a_refusal_and_a_revoked_key(hub: FileHub, shared: Shared)
         async with http.post(f"{a.url}/api/models/acme/demo/commit/main", data=b"{}") as answer:
             assert answer.status == 200
         assert await ask(a.url, config) == (200, NEW)
-        await until_it_is((200, NEW), b.url, config)
+        await eventually(lambda: ask(b.url, config), lambda found: found == (200, NEW))
 
         # The Hub closes a repository to everybody but Bob; one gateway hears of it, the other believes it.
         opened = "acme/open/resolve/main/open.json"
@@ -47,19 +46,13 @@ async def test_a_write_a_refusal_and_a_revoked_key(hub: FileHub, shared: Shared)
         assert (await ask(b.url, opened, **ALICE))[0] == 200, "the yes is remembered for an hour"
         # Another path, of which nothing is known: so the Hub is asked, and refuses.
         assert (await ask(a.url, "acme/open/resolve/other/open.json", **ALICE))[0] == 404
-        async with asyncio.timeout(60):
-            while (await ask(b.url, opened, **ALICE))[0] != 404:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        await until_it_says(404, b.url, opened, **ALICE)
 
         made = await asyncio.to_thread(_keys, shared, "create", "ci", "--role", "reader")
         key = {"Authorization": f"Bearer {made.strip()}"}
-        async with asyncio.timeout(60):
-            while (await ask(b.url, config, **key))[0] != 200:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        await until_it_says(200, b.url, config, **key)
         await asyncio.to_thread(_keys, shared, "revoke", "ci")
-        async with asyncio.timeout(60):
-            while (await ask(b.url, config, **key))[0] != 401:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        await until_it_says(401, b.url, config, **key)
 
 
 def _keys(shared: Shared, *arguments: str) -> str:

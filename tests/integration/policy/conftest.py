@@ -1,6 +1,5 @@
 """A gateway with rules, in front of a sandbox with a few repositories."""
 
-import asyncio
 import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,6 +13,7 @@ import pytest
 
 from hfproxy.sandbox.server import Sandbox, SandboxConfig, running_sandbox
 from tests.support.gateway import Gateway, gateway_for
+from tests.support.waiting import eventually
 
 ALICE = {"Authorization": "Bearer hf_sandbox_alice"}
 LFS = {"Content-Type": "application/vnd.git-lfs+json", "Accept": "application/vnd.git-lfs+json"}
@@ -63,12 +63,11 @@ class Ruled:
 
     async def until(self, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """What the gateway says of its rules, once this is true of it."""
-        async with asyncio.timeout(60):
-            while True:
-                state: dict[str, Any] = (await self.ask("GET", "/-/policy")).json()
-                if true(state):
-                    return state
-                await asyncio.sleep(0.05)
+
+        async def state() -> dict[str, Any]:
+            return (await self.ask("GET", "/-/policy")).json()
+
+        return await eventually(state, true)
 
 
 def commit(*lines: tuple[str, Any]) -> bytes:

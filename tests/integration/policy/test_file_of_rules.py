@@ -1,6 +1,5 @@
 """The file of rules is followed while the gateway runs, and a bad one never takes the place of a good one."""
 
-import asyncio
 import os
 import signal
 from pathlib import Path
@@ -11,6 +10,7 @@ from hfproxy.features.policy.loading import CannotUsePolicy
 from tests.integration.policy.conftest import FILES, Ruling
 from tests.support.gateway import gateway_for
 from tests.support.serving import serving
+from tests.support.waiting import eventually
 
 RULES = """
 [[rule]]
@@ -64,11 +64,9 @@ async def test_a_hangup_signal_reads_the_file_and_ends_nothing(tmp_path: Path, w
     variables["HFPROXY_SERVER__WORKERS"] = workers
     async with serving(tmp_path / "served", **variables) as running:
         os.kill(running.pid, signal.SIGHUP)
-        async with asyncio.timeout(60):
-            while True:
-                if [event["event"] for event in running.events()].count("policy.loaded") == 2 * int(workers):
-                    break
-                await asyncio.sleep(0.05)
+        await eventually(
+            lambda: [event["event"] for event in running.events()].count("policy.loaded") == 2 * int(workers)
+        )
         assert await running.end() == 0
 
 

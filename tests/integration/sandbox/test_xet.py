@@ -14,7 +14,7 @@ from hfproxy.sandbox.pointers import Pointer
 from hfproxy.sandbox.server import SandboxConfig, running_sandbox
 from hfproxy.upstream.refs import RepoRef, RepoType
 from hfproxy.upstream.xet_hashes import chunk_hash, spelled, unspelled, xorb_hash
-from tests.support.waiting import until
+from tests.support.waiting import eventually
 
 from .conftest import ALICE, ALICE_READ, BOB
 
@@ -229,9 +229,9 @@ async def test_of_an_upload_that_ends_early_nothing_stays(repos, call, sandbox, 
     _, writer = await asyncio.open_connection("127.0.0.1", urlsplit(sandbox.cas_url).port)
     head = f"POST /v1/xorbs/default/{'0' * 64} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
     writer.write(f"{head}Content-Length: 1000000\r\n\r\nsome of it".encode())
-    await asyncio.to_thread(until, lambda: bool(list(folder.iterdir())), what="the upload's beginning")
+    await eventually(lambda: list(folder.iterdir()), what="the upload's beginning")
     writer.transport.abort()
-    await asyncio.to_thread(until, lambda: not list(folder.iterdir()), what="its end")
+    await eventually(lambda: not list(folder.iterdir()), what="its end")
     assert not [each for each in caplog.records if each.levelname == "ERROR"]
 
 

@@ -20,6 +20,7 @@ from hfproxy.storage.opening import open_database
 from tests.contracts.blobs import BlobStoreContract, OpenStore, fill, sample
 from tests.support.databases import new_postgres_database
 from tests.support.s3_servers import S3Server, running_rclone
+from tests.support.waiting import eventually
 
 GRAIN = 64 * 1024
 
@@ -146,19 +147,18 @@ async def test_a_bucket_that_is_away_says_so_and_comes_back(tmp_path: Path) -> N
             with pytest.raises(BlobStoreBroken):
                 await blob.read(0, 10)  # at once: the first one waited for all
             server.go_on()
-            async with asyncio.timeout(30):
-                while True:
-                    try:
-                        assert await blob.read(0, len(content)) == content
-                        break
-                    except BlobStoreBroken:
-                        await asyncio.sleep(0.1)
+
+            async def whole() -> bytes | None:
+                try:
+                    return await blob.read(0, len(content))
+                except BlobStoreBroken:
+                    return None
+
+            assert await eventually(whole) == content
 
 
 async def _until_noted(database: Database, key: BlobKey, blocks: int) -> None:
-    async with asyncio.timeout(30):
-        while len(await Catalog(database).there(key)) < blocks:  # noqa: ASYNC110 - another process tells nobody
-            await asyncio.sleep(0.01)
+    await eventually(lambda: Catalog(database).there(key), lambda there: len(there) >= blocks)
 
 
 async def _taken_over(store: BlobStore, database: Database, key: BlobKey, size_bytes: int) -> PartialBlob:
