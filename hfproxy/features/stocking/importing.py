@@ -7,7 +7,7 @@ import tarfile
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, Table, select
@@ -27,8 +27,32 @@ _MAX_MANIFEST_BYTES = 512 * 1024**2
 _MAX_ANSWER_BYTES = 64 * 1024**2
 
 
+# What tar can say of a member beside its head: a bundle needs it for the size of a file beyond 8 GiB alone.
+_EXTENDED_HEADS = {
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+}
+_MAX_EXTENDED_HEAD_BYTES = 64 * 1024
+# What tarfile raises where a head is not what it should be; the last where one stands before another a thousand times.
+_UNREADABLE = (tarfile.TarError, ValueError, RecursionError)
+
+
 class BadBundle(Exception):
     """It is no bundle, or not what it says it is."""
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose extended head is not read into memory whatever its size."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in _EXTENDED_HEADS and member.size > _MAX_EXTENDED_HEAD_BYTES:
+            raise tarfile.ReadError("a member's head is too large")
+        return member
 
 
 async def take_in(
@@ -90,10 +114,10 @@ class BundleReader:
 
     def __init__(self, file: BinaryIO) -> None:
         try:
-            self._tar = tarfile.open(fileobj=file, mode="r|")  # noqa: SIM115 - closed with the file
+            self._tar = tarfile.open(fileobj=file, mode="r|", tarinfo=_Member)  # noqa: SIM115 - closed with the file
             self.manifest = self._read_manifest()
             self.blobs = self.manifest.blobs()
-        except (tarfile.TarError, ValueError) as error:
+        except _UNREADABLE as error:
             raise BadBundle(f"this is no bundle: {_shortly(error)}") from None
 
     async def copy_to(self, blobs: BlobStore, *, progressed: Callable[[int], None]) -> dict[str, bytes]:
@@ -131,7 +155,7 @@ class BundleReader:
     async def _next(self) -> tarfile.TarInfo | None:
         try:
             member = await asyncio.to_thread(self._tar.next)
-        except tarfile.TarError as error:
+        except _UNREADABLE as error:
             raise BadBundle(f"it is damaged: {error}") from None
         if member is not None and not _is_plain(member):
             raise BadBundle(f"{member.name!r} is not a plain file")
@@ -226,7 +250,7 @@ def _rows_of(repo: BundledRepo, bodies: dict[str, bytes]) -> dict[Table, list[di
 
 
 def _is_plain(member: tarfile.TarInfo) -> bool:
-    return member.type in {tarfile.REGTYPE, tarfile.AREGTYPE}
+    return member.type in {tarfile.REGTYPE, tarfile.AREGTYPE} and not member.issparse()
 
 
 def _shortly(error: Exception) -> str:

@@ -174,6 +174,13 @@ def _told(old: bytes, new: bytes) -> Callable[[tarfile.TarInfo, bytes], tuple[ta
         (_told(b'"path":"a.json"', b'"path":"../a.json"'), "no bundle"),
         (_told(b'"version":1', b'"version":2'), "no bundle"),
         (_told(b'"repo":"alice/open"', b'"repo":"alice/../open"'), "no bundle"),
+        (_told(b'"inline; filename', b'"inline\\r\\nX-Evil: 1; filename'), "value of a header"),
+        (_told(b'"application/json; charset=utf-8"', b'"a\\nX-Evil: 1"'), "value of a header"),
+        (_told(b'["Vary",', b'["Content-Length",'), "must be a header"),
+        (_told(b'["Vary",', b'["Transfer-Encoding",'), "must be a header"),
+        (_told(b'["Vary",', b'["Set-Cookie",'), "must be a header"),
+        (_told(b'["Vary",', b'["",'), "must be a header"),
+        (_told(b'"revisions":{"main"', b'"revisions":{"\\u0000":1.0,"main"'), "without NUL"),
     ],
 )
 async def test_a_bundle_that_is_not_what_it_says_keeps_nothing_wrong(
@@ -186,6 +193,48 @@ async def test_a_bundle_that_is_not_what_it_says_keeps_nothing_wrong(
         assert all(info.complete for info in kept)
         assert BlobKey.of(LARGE, Algorithm.GIT) not in {info.key for info in kept}
         assert [right async for *_, right in verify(blobs) if right is False] == []
+
+
+def _extended(**records: bytes) -> bytes:
+    """A head that changes what the next one says (POSIX pax)."""
+    content = b""
+    for keyword, value in records.items():
+        record = b" " + keyword.replace("_", ".").encode() + b"=" + value + b"\n"
+        length = next(n for n in range(len(record), len(record) + 20) if n == len(record) + len(str(n)))
+        content += str(length).encode() + record
+    return _head(tarfile.XHDTYPE, content)
+
+
+def _head(kind: bytes, content: bytes) -> bytes:
+    info = tarfile.TarInfo("head")
+    info.type, info.size = kind, len(content)
+    return info.tobuf() + content + bytes(-len(content) % tarfile.BLOCKSIZE)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        _extended(comment=b"x") * 2000,
+        _extended(comment=b"x" * 100_000),
+        _extended(GNU_sparse_map=b"a,b"),
+        _extended(GNU_sparse_map=b"0,1"),
+        _extended(GNU_sparse_size=b"x"),
+        _extended(GNU_sparse_major=b"1", GNU_sparse_minor=b"0"),
+        _head(tarfile.GNUTYPE_LONGNAME, b"a" * 100_000),
+    ],
+    ids=["a thousand", "large", "no sparse map", "sparse map", "sparse size", "sparse", "long name"],
+)
+async def test_heads_that_no_bundle_has_are_refused(bundle: Path, tmp_path: Path, head: bytes) -> None:
+    content = bundle.read_bytes()
+    with tarfile.open(bundle) as tar:
+        tar.next()
+        second = tar.next()
+        assert second is not None
+    for place in (0, second.offset):
+        hostile = io.BytesIO(content[:place] + head + content[place:])
+        async with disk_blobs(tmp_path / "blobs") as blobs:
+            with pytest.raises(BadBundle):
+                await BundleReader(hostile).copy_to(blobs, progressed=lambda _: None)
 
 
 @pytest.mark.parametrize("size_bytes", [0, 5, 700, 2_000_000])
