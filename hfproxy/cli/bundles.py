@@ -1,10 +1,12 @@
 """`hfproxy cache export` and `import`: what is kept goes where no Hub is, and what is there already is taken in."""
 
+import fcntl
+import glob
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -12,6 +14,8 @@ from hfproxy.cli.cache import human, named, with_store
 from hfproxy.cli.terminal import Json, err, fail, out, print_json, progress_bar, read_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hfproxy.features.stocking.client_names import Named
     from hfproxy.features.stocking.exporting import Plan
     from hfproxy.features.stocking.manifest import BundledRepo
@@ -44,27 +48,17 @@ def export(
     async def work(blobs: "BlobStore", database: "Database") -> "Plan":
         exporter = Exporter(database=database, blobs=blobs, audience=audience(credential))
         plan = await exporter.plan(wanted)
-        # Two that write the same bundle at once each have a draft of their own. What is no file, a device or a named
-        # pipe, is written to as it is: to put a file in its place takes it from everybody.
-        is_file = file != _STDIO and (file.is_file() or not file.exists())
-        draft = file.with_name(f".{file.name}.{os.getpid()}.part") if is_file else file
-        try:
-            with ExitStack() as stack:
-                written = sys.stdout.buffer if file == _STDIO else stack.enter_context(draft.open("wb"))
-                with progress_bar("exporting") as progress:
-                    bar = progress.add_task("exporting", total=plan.size_bytes)
-                    await exporter.write(plan, written, progressed=lambda more: progress.advance(bar, more))
-            if is_file:
-                draft.replace(file)
-        finally:
-            if is_file:
-                draft.unlink(missing_ok=True)
+        with _written(file) as written, progress_bar("exporting") as progress:
+            bar = progress.add_task("exporting", total=plan.size_bytes)
+            await exporter.write(plan, written, progressed=lambda more: progress.advance(bar, more))
         return plan
 
     try:
         plan = with_store(work)
-    except (NotExportable, OSError) as error:
+    except NotExportable as error:
         fail(str(error))
+    except OSError as error:
+        fail(f"{'standard output' if file == _STDIO else file} cannot be written: {error.strerror}")
     if as_json:
         repositories = [_fields(repo, listed=bool(repo.answers)) for repo in plan.manifest.repositories]
         print_json({"repositories": repositories, "bytes": plan.size_bytes, "left_out": plan.left_out})
@@ -78,6 +72,42 @@ def export(
             highlight=False,
         )
     err.print(f"{human(plan.size_bytes)} exported", highlight=False)
+
+
+@contextmanager
+def _written(file: Path) -> "Iterator[BinaryIO]":
+    """What is written here is the file, once all of it is on the disk; else it is as it was. Raises OSError.
+
+    What is no file, a device or a named pipe, is written to as it is: to put a file in its place takes it from
+    everybody.
+    """
+    if file == _STDIO:
+        yield sys.stdout.buffer
+        sys.stdout.flush()
+    elif file.exists() and not file.is_file():
+        with file.open("wb") as written:
+            yield written
+    else:
+        _sweep_drafts(file)
+        # Two that write the same bundle at once each have a draft of their own.
+        draft = file.with_name(f".{file.name}.{os.getpid()}.part")
+        try:
+            with draft.open("wb") as written:
+                fcntl.flock(written, fcntl.LOCK_EX)
+                yield written
+                written.flush()
+                os.fsync(written.fileno())
+                draft.replace(file)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _sweep_drafts(file: Path) -> None:
+    """Deletes drafts of this file that nobody writes any more: those of exports that were killed."""
+    for draft in file.parent.glob(f".{glob.escape(file.name)}.*.part"):
+        with suppress(OSError), draft.open("rb") as left:
+            fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            draft.unlink()
 
 
 def import_(

@@ -327,6 +327,7 @@ def with_store(work: "Callable[[BlobStore, Database], Awaitable[T]]") -> T:
     """The outcome of some work on the store and the database that the settings name."""
     import asyncio
 
+    from hfproxy.errors import StorageUnavailable
     from hfproxy.storage.blobs import BlobProblem
     from hfproxy.storage.opening import open_database
     from hfproxy.storage.stores import kept_blobs
@@ -342,6 +343,8 @@ def with_store(work: "Callable[[BlobStore, Database], Awaitable[T]]") -> T:
         return asyncio.run(run())
     except CannotStart as error:
         fail(str(error), code=error.exit_code)
+    except StorageUnavailable as error:
+        fail(error.detail)
     except BlobProblem as error:
         fail(str(error))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import io
 import json
 import os
@@ -23,6 +24,7 @@ from hfproxy.storage.disk import disk_blobs
 from hfproxy.upstream.refs import RepoRef, RepoType
 from tests.support.command import environment, hfproxy
 from tests.support.gateway import Gateway, gateway_for
+from tests.support.mounts import read_only, small_disk
 
 ALICE, BOB = "hf_sandbox_alice", "hf_sandbox_bob"
 LARGE = bytes(range(256)) * 8192
@@ -252,6 +254,35 @@ async def test_a_command_that_cannot_do_it_says_why_and_leaves_nothing(bundle: P
     assert (done.returncode, "damaged" in done.stderr, "Traceback" in done.stderr) == (1, True, False), done
     nothing = await command("cache", "export", "alice/open", "-o", str(tmp_path / "x.tar"), root=tmp_path / "there")
     assert (nothing.returncode, list(tmp_path.glob("*x.tar*"))) == (1, []), nothing
+
+
+async def test_an_export_that_cannot_be_written_names_its_file_and_leaves_what_was_there(
+    bundle: Path, tmp_path: Path
+) -> None:
+    root, written = bundle.parent / "data", tmp_path / "small/x.tar"
+    names = ("cache", "export", "alice/open", "-o", str(written))
+    with small_disk(written.parent, 1024**2):
+        written.write_bytes(b"the last one")
+        full = await command(*names, root=root, HF_TOKEN=ALICE)
+        assert (full.returncode, "Traceback" in full.stderr) == (1, False), full
+        assert f"{written} cannot be written: No space left on device" in full.stderr
+        assert (list(written.parent.iterdir()), written.read_bytes()) == ([written], b"the last one")
+    with read_only(tmp_path):
+        refused = await command(*names, root=root, HF_TOKEN=ALICE)
+        assert (refused.returncode, f"{written} cannot be written: Read-only" in refused.stderr) == (1, True), refused
+
+
+async def test_what_a_killed_export_left_goes_with_the_next_and_what_one_writes_stays(
+    bundle: Path, tmp_path: Path
+) -> None:
+    left, written = tmp_path / ".x.tar.1.part", tmp_path / ".x.tar.2.part"
+    left.write_bytes(b"half")
+    with written.open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        names = ("cache", "export", "alice/open", "-o", str(tmp_path / "x.tar"))
+        done = await command(*names, root=bundle.parent / "data", HF_TOKEN=ALICE)
+        assert done.returncode == 0, done
+        assert sorted(tmp_path.iterdir()) == [written, tmp_path / "x.tar"]
 
 
 async def test_a_named_pipe_is_written_to_and_not_replaced_by_a_file(bundle: Path, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """`hfproxy cache` tells what is kept and looks after it."""
 
 import asyncio
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -151,6 +153,15 @@ async def test_what_is_pinned_is_not_pruned_until_it_is_unpinned(root: Path) -> 
     assert "0 files are gone" in run("cache", "prune", "--to", "0", root=root).stdout
     assert run("cache", "unpin", "acme/demo@main", root=root).returncode == 0
     assert "2 files are gone" in run("cache", "prune", "--to", "0", root=root).stdout
+
+
+def test_a_database_that_fails_in_the_middle_ends_a_command_with_one_line(tmp_path: Path) -> None:
+    assert run("cache", "list", root=tmp_path).returncode == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "hfproxy.db", isolation_level=None)) as connection:
+        connection.execute("DROP TABLE kept_pins")
+    done = run("cache", "pin", "acme/demo", root=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert "the gateway's database cannot be used" in done.stderr
 
 
 async def test_a_running_gateway_evicts_around_what_is_pinned_meanwhile(hub: FileHub, tmp_path: Path) -> None:
