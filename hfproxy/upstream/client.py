@@ -1,7 +1,6 @@
-"""Calls to the Hub. Every session, header and URL of the Hub is made here."""
+"""Calls to the Hub: what is sent and what is made of the answers. Sessions are opened in `connecting.py`."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -11,8 +10,6 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
-from aiohttp.connector import Connection
-from aiohttp.tracing import Trace
 from multidict import CIMultiDict, CIMultiDictProxy
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
@@ -25,10 +22,7 @@ from hfproxy.upstream.addresses import Origin
 from hfproxy.upstream.credentials import Credential
 from hfproxy.upstream.faults import network_faults, refusal
 from hfproxy.upstream.headers import TRACE_ID
-from hfproxy.upstream.once import never_write_twice
-from hfproxy.upstream.proxy import HubProxy
 from hfproxy.upstream.redirects import led_to
-from hfproxy.upstream.soundness import only_sound_answers
 from hfproxy.upstream.streaming import StreamedAnswer, open_stream
 
 USER_AGENT = f"hfproxy/{__version__}; aiohttp/{aiohttp.__version__}"
@@ -238,11 +232,7 @@ class HubClient:
                 json=body,
                 headers=self._headers(credential, headers),
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=max(deadline - monotonic(), 0.001),
-                    # A request's timeout stands in for the session's as a whole.
-                    sock_connect=self._session.timeout.sock_connect,
-                ),
+                timeout=aiohttp.ClientTimeout(total=max(deadline - monotonic(), 0.001)),
             ) as response:
                 content = await self._read(response, asked)
         if response.status >= 400:
@@ -272,45 +262,3 @@ class HubClient:
         if method not in _READS and answer.status not in _METHOD_KEEPING_REDIRECTS:
             raise HubMisspoke(f"a redirect ({answer.status}) that would change the method", asked=answer.asked)
         return target
-
-
-class _HubConnector(aiohttp.TCPConnector):
-    """The one place every connection goes through, so that no call can be made past the proxy."""
-
-    def __init__(self, proxy: HubProxy | None, tls: ssl.SSLContext | None, connect_timeout_s: float) -> None:
-        super().__init__(limit=0, ttl_dns_cache=30, ssl=tls or True)
-        self._proxy, self._connect_timeout_s = proxy, connect_timeout_s
-
-    async def connect(
-        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
-    ) -> Connection:
-        if self._proxy is not None:
-            self._proxy.direct(req)
-        # aiohttp bounds each handshake, where a call says so, but not the wait for a proxy's word on CONNECT.
-        async with asyncio.timeout(self._connect_timeout_s):
-            return await super().connect(req, traces, timeout)
-
-
-@asynccontextmanager
-async def hub_session(
-    *,
-    connect_timeout: timedelta,
-    tls: ssl.SSLContext | None = None,
-    proxy: HubProxy | None = None,
-    watching: Sequence[aiohttp.TraceConfig] = (),
-) -> AsyncIterator[aiohttp.ClientSession]:
-    """The one session to the Hub: connections are kept and reused, cookies are not; `watching` sees each call.
-
-    How many calls run at once is HubClient's to limit, so that waiting for a place is not mistaken for a slow Hub.
-    tls: whom to trust (`tls.py`); None trusts whom the machine trusts.
-    """
-    async with aiohttp.ClientSession(
-        connector=_HubConnector(proxy, tls, connect_timeout.total_seconds()),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        middlewares=(only_sound_answers, never_write_twice),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout.total_seconds()),
-        max_line_size=64 * 1024,
-        max_field_size=64 * 1024,
-        trace_configs=list(watching),
-    ) as session:
-        yield session

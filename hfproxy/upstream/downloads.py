@@ -143,7 +143,7 @@ class HubFiles:
         self._origin = Origin.of(URL(endpoint))
         self._asking = aiohttp.ClientTimeout(total=answer_timeout_s)
         self._stall_timeout_s = stall_timeout_s
-        self._reading = aiohttp.ClientTimeout(total=None, sock_connect=answer_timeout_s, sock_read=stall_timeout_s)
+        self._reading = aiohttp.ClientTimeout(total=None, sock_read=stall_timeout_s)
 
     async def describe(self, way: Way) -> FileFacts:
         """What the Hub says of a file, under the name it was asked by (a renamed repository is followed).

@@ -14,7 +14,7 @@ from hfproxy.settings_loading import load_settings
 from hfproxy.storage.blobs import BlobKey, BlobStore
 from hfproxy.storage.opening import open_database
 from hfproxy.storage.stores import kept_blobs
-from hfproxy.upstream.client import hub_session
+from hfproxy.upstream.connecting import hub_session
 from hfproxy.upstream.credentials import NOBODY
 from hfproxy.upstream.downloads import HubFiles, Way
 from hfproxy.upstream.refs import FileRef

@@ -12,7 +12,7 @@ from hfproxy.features.files.fill import FillPolicy
 from hfproxy.features.files.fills import Fills
 from hfproxy.features.files.lane import Lane
 from hfproxy.storage.blobs import BlobKey, BlobStore
-from hfproxy.upstream.client import hub_session
+from hfproxy.upstream.connecting import hub_session
 from hfproxy.upstream.downloads import HubFiles
 from tests.integration.files.conftest import QUICK, OpenBlobs, fills_between, read, way_to
 from tests.support.file_hub import FileHub, Trouble

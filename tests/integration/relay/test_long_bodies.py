@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hfproxy.errors import HubBroke, HubSlow
-from hfproxy.upstream.client import hub_session
+from hfproxy.upstream.connecting import hub_session
 from hfproxy.upstream.credentials import NOBODY
 from hfproxy.upstream.downloads import FileBody, HubFiles, Way
 from hfproxy.upstream.refs import FileRef
