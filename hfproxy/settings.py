@@ -40,6 +40,15 @@ def _check_endpoint(text: str) -> str:
     return text.rstrip("/")
 
 
+def _check_token(token: SecretStr | None) -> SecretStr | None:
+    """A token that a header can carry. No message repeats it."""
+    if token is None or not (text := token.get_secret_value().strip()):
+        return None
+    if not re.fullmatch(r"[!-~]+", text):
+        raise ValueError("must be one token such as hf_abc: printable ASCII, without spaces and line breaks in it")
+    return SecretStr(text)
+
+
 def _check_database(url: SecretStr | None) -> SecretStr | None:
     if url is not None and urlsplit(url.get_secret_value()).scheme not in {"postgresql", "postgres"}:
         raise ValueError("must be a URL such as postgresql://user:password@host/name")
@@ -200,7 +209,9 @@ class UpstreamSettings(Group):
     endpoint: Annotated[str, AfterValidator(_check_endpoint)] = Field(
         "https://huggingface.co", description="The Hub to speak to, or `sandbox` for the built-in one"
     )
-    token: SecretStr | None = Field(None, description="The Hub token the gateway acts with")
+    token: Annotated[SecretStr | None, AfterValidator(_check_token)] = Field(
+        None, description="The Hub token the gateway acts with"
+    )
     webhook_secret: SecretStr | None = Field(
         None, description="Secret of the Hub's webhooks that call /-/webhooks/hub; unset: that address takes nothing"
     )

@@ -103,6 +103,11 @@ class Accounts:
             del self._by_secret[secret]
         self._by_secret[token.secret] = (account, token)
 
+    def revoke(self, secrets: Iterable[str]) -> None:
+        """End the tokens among these strings; fixed ones and those of a file are back when the process starts anew."""
+        for secret in secrets:
+            self._by_secret.pop(secret, None)
+
     def named(self, name: str) -> Account | None:
         return self._by_name.get(name.casefold())
 

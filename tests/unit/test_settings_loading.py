@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hfproxy.settings_loading import load_settings
+from hfproxy.settings_loading import BadSettings, load_settings
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,21 @@ def test_an_empty_value_alone_is_the_default() -> None:
     loaded = load_settings(environ={"HFPROXY_SERVER__PORT": ""}, dotenv=None)
     assert loaded.settings.server.port == 8080
     assert "HFPROXY_SERVER__PORT" not in loaded.origins
+
+
+@pytest.mark.parametrize("token", ["hf_one\nhf_two", "Bearer hf_one", "hf_\u00e9"])
+def test_a_token_that_no_header_could_carry_is_refused_and_not_repeated(token: str, tmp_path: Path) -> None:
+    kept = tmp_path / "token"
+    kept.write_text(token, encoding="utf-8")
+    for environ in ({"HF_TOKEN": token}, {"HF_ACCESS_TOKEN_FILE": str(kept)}):
+        with pytest.raises(BadSettings) as refused:
+            load_settings(environ=environ, dotenv=None)
+        [problem] = refused.value.problems
+        assert problem.startswith("HFPROXY_UPSTREAM__TOKEN: must be one token")
+        assert "hf_one" not in problem
+
+
+@pytest.mark.parametrize(("written", "read"), [(" hf_one ", "hf_one"), ("  ", None)])
+def test_white_space_around_a_token_is_no_part_of_it(written: str, read: str | None) -> None:
+    token = load_settings(environ={"HF_TOKEN": written}, dotenv=None).settings.upstream.token
+    assert (token.get_secret_value() if token else None) == read

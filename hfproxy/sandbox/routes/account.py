@@ -1,8 +1,10 @@
-"""The account behind a token."""
+"""The account behind a token, and the end of tokens that leaked."""
 
 from aiohttp import web
 
-from ..answers import json_answer
+from hfproxy.upstream.documents import read_object
+
+from ..answers import json_answer, text_answer
 from ..call import Call
 from ..routing import Routes
 from ..whoami import whoami
@@ -20,3 +22,15 @@ async def who_am_i(call: Call) -> web.StreamResponse:
 async def agent_harnesses(call: Call) -> web.StreamResponse:
     """The registry of coding agents, which clients ask for before anything else: empty."""
     return json_answer({"standardEnvVars": [], "harnesses": {}})
+
+
+@routes.post("/api/credentials/revoke")
+async def revoke_credentials(call: Call) -> web.StreamResponse:
+    """Ends tokens; who holds one may. The answer is always the same, so that nobody learns which there were.
+
+    Sources: contract section 1.1; the Hub's OpenAPI, `/api/credentials/revoke`, for the body.
+    """
+    secrets = read_object(await call.body()).get("credentials")
+    if isinstance(secrets, list):
+        call.hub.accounts.revoke(secret for secret in secrets if isinstance(secret, str))
+    return text_answer("", status=202)

@@ -45,6 +45,13 @@ async def test_nobody_and_a_bad_token_are_told_the_same(call: Call, token: str |
     assert "X-Error-Code" not in answer.headers
 
 
+async def test_who_holds_a_token_may_end_it_and_learns_nothing_of_others(call: Call) -> None:
+    for body in (b'{"credentials": ["%b", "hf_nobody", 1]}' % BOB.encode(), b'{"credentials": "x"}', b"[]", b"{", b""):
+        assert (await call("POST", "/api/credentials/revoke", data=body)).status == 202
+    assert (await call("GET", "/api/whoami-v2", BOB)).status == 401
+    assert (await call("GET", "/api/whoami-v2", ALICE)).status == 200
+
+
 async def test_a_token_of_an_organisation_tells_the_organisation_also_through_the_gateway(tmp_path: Path) -> None:
     accounts = tmp_path / "accounts.json"
     robot = {"secret": "hf_of_the_lab", "name": "robot"}
