@@ -223,7 +223,7 @@ def refusal_text(decision: Decision, action: Action, file: str | Unnamed) -> str
     """What the caller is told: the rule's reason, its name, and what to do where the call itself was too vague."""
     rule = decision.rule
     if rule.reason is not None:
-        said = rule.reason.rstrip(".")
+        said = rule.reason
     elif rule.name == "default":
         said = f"no rule of this gateway allows this ({action.value})"
     elif rule.effect.value == "read-only":

@@ -66,14 +66,14 @@ async def test_the_client_tells_the_reason_and_takes_what_is_left(
         )
         assert finished.code == 0, str(finished)
         uploaded, downloaded, evil, snapshot, info, first, limited, listed = finished.out.splitlines()
-        pickle = "Pickles run code. Ask for safetensors (policy rule: no-pickle)"
+        pickle = "Pickles run code. Ask for safetensors. (policy rule: no-pickle)"
         assert uploaded.startswith("HfHubHTTPError")
         assert pickle in uploaded
         assert downloaded.startswith("GatedRepoError")
         assert pickle in downloaded
         for told in (evil, snapshot, info):
             assert told.startswith("GatedRepoError"), told
-            assert "Evil is not used here (policy rule: no-evil)" in told
+            assert "Evil is not used here. (policy rule: no-evil)" in told
         assert first == "passed"
         assert "you have reached your 'gateway' rate limit" in limited
         assert listed == "['.gitattributes', 'config.json']"

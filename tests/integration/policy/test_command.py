@@ -30,7 +30,7 @@ def test_a_decision_is_explained_rule_by_rule(tmp_path: Path) -> None:
     denied = hfproxy(*asked, cwd=tmp_path, HFPROXY_POLICY__FILE="rules.toml")
     assert denied.returncode == 1
     assert 'denied by "no-pickle"' in denied.stdout
-    assert "the caller is told: Pickles run code (policy rule: no-pickle)" in denied.stdout
+    assert "the caller is told: Pickles run code. (policy rule: no-pickle)" in denied.stdout
     allowed = hfproxy(*asked[:-1], "config.json", "--json", "--policy", "rules.toml", cwd=tmp_path)
     assert allowed.returncode == 0
     told = json.loads(allowed.stdout)

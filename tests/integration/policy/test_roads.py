@@ -99,7 +99,7 @@ async def test_a_denied_file_is_refused_on_every_road_and_its_neighbours_are_not
     for method, path, options in denied:
         answer = await hub.ask(method, path, **options)
         assert answer.status == 403, (method, path, answer.body)
-        assert answer.headers["X-Error-Message"].startswith("Pickles run code (policy rule: no-pickle)"), path
+        assert answer.headers["X-Error-Message"].startswith("Pickles run code. (policy rule: no-pickle)"), path
         if method != "HEAD":
             assert answer.rule == "no-pickle"
             assert answer.json()["code"] == "PolicyDenied"
