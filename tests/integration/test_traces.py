@@ -117,7 +117,7 @@ def test_a_missing_extra_is_told_at_the_start(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 78

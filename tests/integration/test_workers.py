@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -19,6 +20,8 @@ MIB = 1024**2
 WEIGHTS = os.urandom(6 * MIB + 321)
 LONG = os.urandom(6 * MIB + 654)
 WORKERS = 2
+FILES = "/{file}/resolve/{rest}"
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 async def test_they_serve_count_and_fetch_as_one_and_a_dead_one_is_replaced(tmp_path: Path) -> None:
@@ -39,15 +42,11 @@ async def test_they_serve_count_and_fetch_as_one_and_a_dead_one_is_replaced(tmp_
             assert {BlobKey.of(body) for body in await asyncio.gather(*asked)} == {BlobKey.of(WEIGHTS)}
             assert hub.sent_bytes == len(WEIGHTS), "one download"
 
-            samples = await measured(gateway)
-            counted = sum(
-                value
-                for (name, labels), value in samples.items()
-                if name == "hfproxy_requests_total" and dict(labels)["status"] == "200"
+            # An answer is counted after who asked has its last byte.
+            samples = await eventually(
+                lambda: measured(gateway), lambda found: (requests_of(FILES, found), in_flight(found)) == (40, 1)
             )
-            assert counted == 40, samples
             assert samples["hfproxy_upstream_places", ()] == 200
-            assert samples["hfproxy_requests_in_flight", ()] == 1
             assert samples["process_resident_memory_bytes", ()] > 60 * MIB
 
             # One of them dies while both send: what the other sends goes on, whoever of them fetched it.
@@ -72,8 +71,7 @@ async def test_they_serve_count_and_fetch_as_one_and_a_dead_one_is_replaced(tmp_
             assert {BlobKey.of(body) for body in bodies} == {BlobKey.of(WEIGHTS)}
             ended = next(event for event in gateway.events() if event["event"] == "worker.ended")
             assert ended["exit_code"] == -signal.SIGKILL
-            samples = await measured(gateway)
-            assert samples["hfproxy_requests_in_flight", ()] == 1
+            await eventually(lambda: measured(gateway), lambda found: in_flight(found) == 1)
 
             last = workers_of(gateway)
             assert await gateway.end() == 0
@@ -127,13 +125,26 @@ async def read(url: str, begun: list[str] | None = None) -> bytes:
         return await answer.read()
 
 
-async def measured(gateway: Serving) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+async def measured(gateway: Serving) -> Samples:
     text = (await read(f"{gateway.url}/-/metrics")).decode()
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
+
+
+def requests_of(route: str, samples: Samples) -> float:
+    return sum(
+        value
+        for (name, labels), value in samples.items()
+        if name == "hfproxy_requests_total" and ("route", route) in labels and ("status", "200") in labels
+    )
+
+
+def in_flight(samples: Samples) -> float:
+    """The question itself is one."""
+    return samples["hfproxy_requests_in_flight", ()]
 
 
 def events(gateway: Serving) -> Counter[str]:

@@ -14,6 +14,12 @@ from tests.support.command import environment
 START_TIMEOUT_S = 180
 
 
+def whole_lines(log: Path) -> list[str]:
+    """The lines of a file that somebody writes, but for one that is not all there yet."""
+    text = log.read_text(errors="replace")
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
 class Serving:
     """A running `hfproxy serve`."""
 
@@ -32,7 +38,7 @@ class Serving:
 
     def events(self) -> list[dict[str, Any]]:
         """The JSON lines of its log."""
-        lines = self._err.read_text(errors="replace").splitlines()
+        lines = whole_lines(self._err)
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
     def open_files(self) -> int:

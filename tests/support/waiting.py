@@ -20,17 +20,22 @@ PATIENCE_S = 300
 _PAUSE_S = 0.01
 
 #: Below what systems give to those who ask for any port, so that no server of another test comes upon one that was
-#: found here and is not yet listened on.
+#: found here and is not yet listened on. Each process of a parallel run has a part of them, for the same reason.
 _PORTS = range(20_000, 30_000)
-_given = random.Random(os.getpid())
+_PARTS = 10
+_random, _given = random.Random(os.getpid()), set[int]()
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on; for processes that must be told one."""
+    """A loopback port that nobody listens on, and a new one each time; for processes that must be told one."""
+    part = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _PARTS
     while True:
-        port = _given.choice(_PORTS)
+        port = _random.choice(_PORTS[part::_PARTS])
+        if port in _given:
+            continue
         with socket.socket() as found, contextlib.suppress(OSError):
             found.bind(("127.0.0.1", port))
+            _given.add(port)
             return port
 
 

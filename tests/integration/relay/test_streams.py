@@ -220,13 +220,13 @@ async def test_what_moves_may_take_longer_than_the_idle_limit(tmp_path: Path) ->
         await read_head(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         for _ in range(ticks):
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.3)
             writer.write(b"1\r\n.\r\n")
         writer.write(b"0\r\n\r\n")
 
     async with (
         wire_server(slow) as hub,
-        gateway_for(hub, tmp_path, UPSTREAM__IDLE_TIMEOUT="600ms") as gateway,
+        gateway_for(hub, tmp_path, UPSTREAM__IDLE_TIMEOUT="2s") as gateway,
         gateway.http.get(f"{gateway.url}/x") as response,
     ):
         assert await response.read() == b"." * ticks

@@ -167,15 +167,15 @@ async def test_what_hangs_ends_when_troubles_are_over(http, order, sandbox, cdn_
 
 async def test_the_first_byte_and_all_others_may_be_slow(http, order, cdn_url):
     order("first_byte=300ms,times=1,origin=cdn")
+    began_s = time.monotonic()
     async with http.get(cdn_url) as answer:
-        began_s = time.monotonic()
         whole = await answer.read()
-    assert time.monotonic() - began_s >= 0.25
+    assert time.monotonic() - began_s >= 0.3
     order(f"bandwidth={2 * len(whole)},origin=cdn")
     began_s = time.monotonic()
     async with http.get(cdn_url) as answer:
         assert await answer.read() == whole
-    assert 0.4 <= time.monotonic() - began_s < 5
+    assert 0.4 <= time.monotonic() - began_s < 60
 
 
 async def test_a_captive_portal_answers_200_and_nothing_of_the_hub(call, order):
