@@ -5,15 +5,17 @@ from collections.abc import Callable, Mapping
 
 import pytest
 import uvloop
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.buckets import rclone_server, s3_server, swift_server
 from tests.support.databases import database_url, migrated_postgres, postgres_server
 from tests.support.kept import kept_in, pytest_generate_tests
 
-# How long an example takes says what else the machine is doing.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# How long an example takes says what else the machine is doing. And each run judges by the same examples;
+# `--hypothesis-profile=exploring` looks for others.
+settings.register_profile("exploring", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", settings.get_profile("exploring"), derandomize=True, database=None)
+settings.load_profile("same")
 
 __all__ = [
     "database_url",

@@ -35,6 +35,9 @@ async def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
             f"--header=Authorization: Bearer {key}",
             f"--max-time={SECONDS}",
             "--generation-deterministic",
+            # How long something takes says what else the machine is doing.
+            "--request-timeout=120",
+            "--suppress-health-check=too_slow",
             "--no-color",
             cwd=tmp_path,
             stdout=asyncio.subprocess.PIPE,

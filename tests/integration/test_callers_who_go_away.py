@@ -13,8 +13,8 @@ import pytest
 from tests.support.gateway import Gateway, gateway_for
 from tests.support.held_hub import HeldHub, held_hub
 from tests.support.scripted_hub import Asked, says
+from tests.support.waiting import PATIENCE_S
 
-PATIENCE_S = 60
 MADE = says(200, b'{"name": "alice/demo", "url": "https://huggingface.co/alice/demo"}')
 DONE = says(200, b"{}")
 GATED = {"type": "model", "name": "alice/demo", "private": True, "gated": "manual"}

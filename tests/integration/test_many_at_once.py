@@ -16,6 +16,12 @@ from tests.support.serving import serving
 from tests.support.waiting import eventually
 
 CALLERS = 1000
+# All of them are to wait at once; a busy machine takes its time, and nobody is to give up meanwhile.
+PATIENT = {
+    "UPSTREAM__MAX_CONNECTIONS": str(CALLERS),
+    "UPSTREAM__CONNECT_TIMEOUT": "1h",
+    "UPSTREAM__ANSWER_TIMEOUT": "1h",
+}
 GET = b"GET /api/account HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BODY = b'{"type": "model", "name": "one", "private": true}'
 POST = b"POST /api/repo HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
@@ -57,7 +63,7 @@ async def test_a_thousand_callers_of_a_slow_hub_each_get_their_own_answer_and_le
     tasks, sockets = asyncio.all_tasks(), open_sockets()
     async with (
         held_hub(whoever_asked()) as hub,
-        gateway_for(hub.url, tmp_path, UPSTREAM__MAX_CONNECTIONS=str(CALLERS)) as gateway,
+        gateway_for(hub.url, tmp_path, **PATIENT) as gateway,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
     ):
 
@@ -81,7 +87,9 @@ async def test_a_thousand_callers_of_a_slow_hub_each_get_their_own_answer_and_le
 async def test_what_a_thousand_waiting_callers_cost_is_bounded_and_given_back(tmp_path: Path) -> None:
     async with (
         held_hub(says(200, b'{"name": "alice"}')) as hub,
-        serving(tmp_path, HF_ENDPOINT=hub.url, HFPROXY_UPSTREAM__MAX_CONNECTIONS=str(CALLERS)) as server,
+        serving(
+            tmp_path, HF_ENDPOINT=hub.url, **{f"HFPROXY_{name}": value for name, value in PATIENT.items()}
+        ) as server,
     ):
         files, memory_mib = server.open_files(), server.memory_mib()
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:

@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.support.scripted_hub import Asked, Reply, read_request
-
-PATIENCE_S = 60
+from tests.support.waiting import PATIENCE_S
 
 
 class HeldHub:

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-PATIENCE_S = 60
+from tests.support.waiting import PATIENCE_S
 
 
 @dataclass

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-PATIENCE_S = 60
+from tests.support.waiting import PATIENCE_S
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import aiohttp
 import pytest
 
 from hfproxy.sandbox.server import Sandbox
+from tests.support.waiting import PATIENCE_S
 
 from .conftest import ALICE, BOB, Call
 
 SPACE = "/api/spaces/alice/page"
-PATIENCE_S = 60
 
 
 @pytest.fixture(autouse=True)
