@@ -3,9 +3,11 @@
 Whoever writes a blob holds a lease on it: its row names them until a time by the database's clock, which they put off
 as long as they live. Who is late may be replaced, and once they are, every statement of theirs finds that out: they
 all ask for the row *with its writer's name*. Who is late and was not replaced goes on.
+
+All times are by the database's clock: that of one node may be wrong. Where that clock was wrong itself, and was set
+back, what it said then lies in the future: nobody holds a lease by that, and nothing counts as used last by it.
 """
 
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -26,6 +28,8 @@ from hfproxy.storage.object_names import Objects, parsed, printed
 from hfproxy.storage.upserts import upsert
 
 LEASE_S = 6.0
+# What lies further ahead than this was told by a clock that was wrong.
+_AHEAD_S = 60.0
 _STAYS_S = 3600.0
 _BLOCKS_AT_ONCE = 256
 _MAKING_ROOM = 0x6866_7072_6F78_7A  # an advisory lock of PostgreSQL: one makes room at a time
@@ -90,7 +94,7 @@ class Catalog:
                 "complete": False,
                 "objects": "",
                 "taken_bytes": 0,
-                "used_at_s": time.time(),
+                "used_at_s": now,
                 "writer": None,
                 "writer_until_s": 0.0,
             }
@@ -111,7 +115,7 @@ class Catalog:
             await connection.execute(
                 update(BLOBS)
                 .where(BLOBS.c.blob == blob)
-                .values(size_bytes=size_bytes, block_bytes=block_bytes, used_at_s=time.time())
+                .values(size_bytes=size_bytes, block_bytes=block_bytes, used_at_s=now)
             )
             return there
 
@@ -143,7 +147,7 @@ class Catalog:
                     complete=True,
                     objects=printed(objects),
                     taken_bytes=size_bytes,
-                    used_at_s=time.time(),
+                    used_at_s=_now(connection),
                     writer=None,
                     writer_until_s=0.0,
                 )
@@ -179,7 +183,7 @@ class Catalog:
                 "complete": True,
                 "objects": printed(objects),
                 "taken_bytes": size_bytes,
-                "used_at_s": time.time(),
+                "used_at_s": _now(connection),
                 "writer": None,
                 "writer_until_s": 0.0,
             }
@@ -225,18 +229,22 @@ class Catalog:
                 )
             return victims
 
-    async def touch(self, used_at_s: Mapping[BlobKey, float]) -> None:
+    async def touch(self, seconds_ago: Mapping[BlobKey, float]) -> None:
         """Notes when blobs were last used."""
         async with self._writing() as connection:
-            for key, at in used_at_s.items():
+            now = _now(connection)
+            for key, ago_s in seconds_ago.items():
+                at = now - ago_s
                 await connection.execute(
-                    update(BLOBS).where(BLOBS.c.blob == str(key), BLOBS.c.used_at_s < at).values(used_at_s=at)
+                    update(BLOBS)
+                    .where(BLOBS.c.blob == str(key), or_(BLOBS.c.used_at_s < at, _ahead(BLOBS.c.used_at_s, now)))
+                    .values(used_at_s=at)
                 )
 
     async def due(self, most: int) -> list[tuple[str, BlobKey, Objects]]:
         """Dropped objects whose readers had their time."""
         async with self._reading() as connection:
-            rows = await connection.execute(select(DROPPED).where(DROPPED.c.due_at_s < time.time()).limit(most))
+            rows = await connection.execute(select(DROPPED).where(DROPPED.c.due_at_s < _now(connection)).limit(most))
             found = [(row.id, BlobKey.parse(row.blob), parsed(row.objects)) for row in rows]
         return [(drop, key, objects) for drop, key, objects in found if key is not None]
 
@@ -273,14 +281,19 @@ class _told_as_ours:  # noqa: N801 - used as a function
 
 
 def _now(connection: AsyncConnection) -> ColumnElement[Any]:
-    """The database's clock, in seconds since the epoch: that of a node may be wrong."""
+    """The database's clock, in seconds since the epoch."""
     if connection.dialect.name == "postgresql":
         return func.extract("epoch", func.clock_timestamp())
     return (func.julianday("now") - 2440587.5) * 86400.0
 
 
 def _free(now: ColumnElement[Any]) -> ColumnElement[bool]:
-    return or_(BLOBS.c.writer.is_(None), BLOBS.c.writer_until_s < now)
+    return or_(BLOBS.c.writer.is_(None), BLOBS.c.writer_until_s < now, _ahead(BLOBS.c.writer_until_s, now))
+
+
+def _ahead(time_s: ColumnElement[Any], now: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a time cannot have been noted by a clock that was right."""
+    return time_s > now + _AHEAD_S
 
 
 def _empty(key: BlobKey) -> ColumnElement[bool]:
@@ -355,7 +368,7 @@ async def _drop_objects(connection: AsyncConnection, key: BlobKey, objects: Obje
             "id": uuid.uuid4().hex,
             "blob": str(key),
             "objects": printed(objects),
-            "due_at_s": time.time() + _STAYS_S,
+            "due_at_s": _now(connection) + _STAYS_S,
         }
         await connection.execute(insert(DROPPED).values(row))
 
@@ -364,8 +377,11 @@ async def _victims(
     connection: AsyncConnection, key: BlobKey, lacking: int, pinned: Callable[[BlobKey], bool]
 ) -> list[Kept]:
     """What must go, none of it in vain: what fits nowhere costs nobody their blobs."""
+    now = _now(connection)
     rows = await connection.execute(
-        _rows(connection).where(BLOBS.c.blob != str(key), _free(_now(connection))).order_by(BLOBS.c.used_at_s)
+        _rows(connection)
+        .where(BLOBS.c.blob != str(key), _free(now))
+        .order_by(_ahead(BLOBS.c.used_at_s, now).desc(), BLOBS.c.used_at_s)
     )
     victims: list[Kept] = []
     found = 0

@@ -17,7 +17,7 @@ import structlog
 from hfproxy.storage.blobs import BlobBusy, BlobInfo, BlobKey, BlobStoreBroken, WrongBytes
 from hfproxy.storage.disk_followed import DiskFollowed, is_locked
 from hfproxy.storage.disk_partial import DiskPartial, close_partial, open_partial
-from hfproxy.storage.eviction import Space, nothing_pinned
+from hfproxy.storage.eviction import Space, least_recently_used_first, nothing_pinned
 from hfproxy.storage.layout import Layout, sync_folder
 from hfproxy.storage.threads import DiskThreads
 
@@ -215,7 +215,7 @@ async def disk_blobs(
     try:
         await threads.run(layout.make)
         await threads.run(layout.sweep)
-        found = await threads.run(lambda: sorted(layout.list(), key=lambda info: info.used_at))
+        found = await threads.run(lambda: least_recently_used_first(layout.list()))
         space.begin_with((info.key, info.size_bytes) for info in found)
         blobs = DiskBlobs(layout, threads, space)
         looking = asyncio.create_task(blobs.look_again(_LOOK_EVERY_S), name="look at the disk") if shared else None

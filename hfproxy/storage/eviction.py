@@ -3,12 +3,25 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from hfproxy.storage.blobs import BlobBusy, BlobKey, StorageFull
+from hfproxy.storage.blobs import BlobBusy, BlobInfo, BlobKey, StorageFull
 
 log = structlog.get_logger(__name__)
+
+
+_AHEAD = timedelta(minutes=1)
+
+
+def least_recently_used_first(found: Iterable[BlobInfo]) -> list[BlobInfo]:
+    """In the order in which they may go.
+
+    What was used in the future was noted by a clock that was wrong: nobody used it since, or it would say when.
+    """
+    latest = datetime.now(UTC) + _AHEAD
+    return sorted(found, key=lambda info: (info.used_at <= latest, info.used_at))
 
 
 def nothing_pinned(_key: BlobKey) -> bool:

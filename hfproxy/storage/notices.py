@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Float,
+    Row,
     String,
     Table,
     bindparam,
@@ -45,8 +46,11 @@ NOTICES = Table(
 
 LOOK_EVERY_S = 0.2
 _KEPT_FOR_S = 3600.0
+# Whatever the clock says: nobody who looks five times a second is so many behind.
+_KEPT_AT_LEAST = 1000
 _NUMBERING = 0x6866_7072_6F78_7B  # an advisory lock of PostgreSQL: numbers become visible in their order
-_NEWS = select(NOTICES).where(NOTICES.c.id > bindparam("last")).order_by(NOTICES.c.id)
+_NEWS = select(NOTICES).where(NOTICES.c.id >= bindparam("last")).order_by(NOTICES.c.id)
+_NEWEST = select(NOTICES).order_by(NOTICES.c.id.desc()).limit(1)
 
 Heard = Callable[[Any], Awaitable[None]]
 
@@ -56,12 +60,12 @@ class Notices:
 
     def __init__(self, database: Database) -> None:
         self._database, self._node = database, uuid.uuid4().hex
-        self._last = 0
+        self._last: Row[Any] | None = None
         self._heard: dict[str, Heard] = {}
 
     async def begin(self) -> None:
         """From now on nothing is missed; to be called before anything is read that a notice may be about."""
-        self._last = await self._database.read(_newest)
+        self._last = await self._database.read(lambda connection: connection.execute(_NEWEST).first())
 
     def hear(self, kind: str, heard: Heard) -> None:
         """Has `heard` called with what others post of this kind."""
@@ -77,21 +81,36 @@ class Notices:
             newest = _newest(connection)
             connection.execute(insert(NOTICES).values(id=newest + 1, **row))
             old = time.time() - _KEPT_FOR_S
-            connection.execute(delete(NOTICES).where(NOTICES.c.said_at_s < old, NOTICES.c.id <= newest))
+            gone = (NOTICES.c.said_at_s < old, NOTICES.c.id <= newest - _KEPT_AT_LEAST)
+            connection.execute(delete(NOTICES).where(*gone))
 
         await self._database.write(work, durable=False)
 
     async def look(self) -> None:
         """Hears what was posted since the last look. Raises StorageUnavailable."""
-        last = self._last
-        for row in await self._database.read(lambda connection: connection.execute(_NEWS, {"last": last}).all()):
-            self._last = row.id
+        for row in await self._news():
+            self._last = row
             heard = self._heard.get(row.kind)
             if heard is not None and row.node != self._node:
                 try:
                     await heard(json.loads(row.about))
                 except Exception as error:  # an edge: one that cannot be heeded must not end the hearing of all
                     log.warning("notices.unread", reason=f"{row.kind}: {error}")
+
+    async def _news(self) -> Sequence[Row[Any]]:
+        """What came after the last one, or all, where that one is not there.
+
+        A server that crashed has lost its last moments (they are not `durable`), and gives their numbers anew. To hear
+        one twice does no harm.
+        """
+        last = self._last
+        if last is None:
+            return await self._from(0)
+        news = await self._from(last.id)
+        return news[1:] if news and news[0] == last else await self._from(0)
+
+    async def _from(self, number: int) -> Sequence[Row[Any]]:
+        return await self._database.read(lambda connection: connection.execute(_NEWS, {"last": number}).all())
 
     @asynccontextmanager
     async def followed(self) -> AsyncIterator[None]:

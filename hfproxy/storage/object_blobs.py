@@ -106,7 +106,7 @@ class ObjectBlobs:
         kept = await self._find(key)
         if kept is None:
             return None
-        self._touched[key] = time.time()
+        self._touched[key] = time.monotonic()
         return ObjectBlob(kept, self._memory, on_gone=lambda: self._forget(key))
 
     async def put(self, key: BlobKey, content: bytes) -> None:
@@ -195,7 +195,8 @@ class ObjectBlobs:
         """Brings to the database when blobs were used."""
         touched, self._touched = self._touched, {}
         if touched:
-            await self._catalog.touch(touched)
+            now = time.monotonic()
+            await self._catalog.touch({key: now - at for key, at in touched.items()})
 
     async def delete_dropped(self) -> None:
         """Deletes the objects of blobs that went an hour ago."""

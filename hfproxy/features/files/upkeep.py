@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from hfproxy.storage.blobs import BlobBusy, BlobInfo, BlobKey, BlobStore, begin_digest
 from hfproxy.storage.bucket import ObjectGone
 from hfproxy.storage.database import Database
+from hfproxy.storage.eviction import least_recently_used_first
 from hfproxy.storage.pins import all_pins
 from hfproxy.storage.pointer_tables import FILES
 
@@ -129,7 +130,7 @@ async def prune(
 
     What is pinned stays.
     """
-    found = sorted([info async for info in blobs.list()], key=lambda info: info.used_at)
+    found = least_recently_used_first([info async for info in blobs.list()])
     left, now = sum(info.size_bytes for info in found), time.time()
     gone = []
     for info in found:

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, insert, select
 
 from hfproxy.storage.notices import NOTICES, Notices
 from hfproxy.storage.opening import open_database
@@ -45,21 +45,46 @@ async def test_one_that_cannot_be_heeded_does_not_hide_the_next(tmp_path: Path, 
         assert heard == ["good"]
 
 
-async def test_old_ones_go_but_numbers_never_begin_again(tmp_path: Path, database_url: str | None) -> None:
+async def test_old_ones_go_but_not_the_last_thousand_and_numbers_never_begin_again(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    """A clock that is ahead takes all for old: whoever has not heard of the last ones yet still does."""
     async with open_database(tmp_path, database_url) as database:
         here, there = Notices(database), Notices(database)
-        for number in range(3):
-            await here.post("n", number)
         await there.begin()
+        rows = [{"id": n, "node": "a" * 32, "kind": "n", "about": str(n), "said_at_s": 0.0} for n in range(1, 1501)]
         async with database.writing() as connection:
-            await connection.execute(update(NOTICES).values(said_at_s=0.0))
+            await connection.execute(insert(NOTICES), rows)
         heard: list[Any] = []
         there.hear("n", _into(heard))
         await here.post("n", "new")
         await there.look()
-        assert heard == ["new"]
+        assert heard == [*range(501, 1501), "new"]
         async with database.reading() as connection:
-            assert (await connection.execute(select(func.count()).select_from(NOTICES))).scalar_one() == 1
+            assert (await connection.execute(select(func.max(NOTICES.c.id)))).scalar_one() == 1501
+
+
+async def test_numbers_that_a_crashed_server_gives_again_are_heard(tmp_path: Path, database_url: str | None) -> None:
+    async with open_database(tmp_path, database_url) as database:
+        here, there = Notices(database), Notices(database)
+        heard: list[Any] = []
+        await there.begin()
+        there.hear("n", _into(heard))
+        for about in ("kept", "lost"):
+            await here.post("n", about)
+        await there.look()
+        async with database.writing() as connection:
+            await connection.execute(delete(NOTICES).where(NOTICES.c.about == '"lost"'))
+        await here.post("n", "in its place")
+        await there.look()
+        await there.look()
+        assert heard == ["kept", "lost", "kept", "in its place"]
+        async with database.writing() as connection:
+            await connection.execute(delete(NOTICES))
+        await there.look()
+        await here.post("n", "the first again")
+        await there.look()
+        assert heard[-1] == "the first again"
 
 
 def _into(heard: list[Any]) -> Any:

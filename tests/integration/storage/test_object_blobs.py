@@ -1,6 +1,7 @@
 """The store in a bucket: the contract on two servers and both databases, and what only a bucket can do."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.support.s3_servers import S3Server, running_rclone
 from tests.support.waiting import eventually
 
 GRAIN = 64 * 1024
+DAY_S = 24 * 3600.0
 
 
 @pytest.fixture(params=["rclone-sqlite", "swift-postgresql"])
@@ -131,6 +133,55 @@ async def test_objects_of_what_was_deleted_go_an_hour_later(rclone_server: S3Ser
         blob = await store.open(other)
         assert blob is not None
         assert await blob.read(0, GRAIN) == more
+
+
+class TestClocks:
+    """A node's clock may be wrong, and the database's may be set back."""
+
+    async def test_a_node_whose_clock_is_ahead_takes_no_objects_from_readers(
+        self, rclone_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bucket = rclone_server.new_bucket()
+        open_store = opener(rclone_server, tmp_path, None, bucket)
+        key, content = sample(2.5, GRAIN)
+        async with open_store() as store:
+            assert isinstance(store, ObjectBlobs)
+            await fill(store, key, content)
+            await store.delete(key)
+            ahead_s = time.time() + DAY_S
+            monkeypatch.setattr(time, "time", lambda: ahead_s)
+            await store.delete_dropped()
+            assert len(obstore.list(rclone_server.store(bucket)).collect()) == 3
+
+    async def test_a_dead_writers_lease_ends_though_the_clock_was_set_back(
+        self, rclone_server: S3Server, tmp_path: Path
+    ) -> None:
+        key, content = sample(1.5, GRAIN)
+        async with opener(rclone_server, tmp_path, None)() as store, open_database(tmp_path) as database:
+            await Catalog(database).take(key, len(content), GRAIN, "dead")
+            async with database.writing() as connection:
+                await connection.execute(update(BLOBS).values(writer_until_s=BLOBS.c.writer_until_s + DAY_S))
+            await fill(store, key, content)
+            assert await store.size(key) == len(content)
+
+    async def test_what_was_used_by_a_clock_that_was_ahead_goes_first_until_it_is_used_again(
+        self, rclone_server: S3Server, tmp_path: Path
+    ) -> None:
+        blobs = [sample(1 + number / 10, GRAIN) for number in range(4)]
+        async with (
+            opener(rclone_server, tmp_path, None)(limit_bytes=4 * GRAIN) as store,
+            open_database(tmp_path) as database,
+        ):
+            for key, content in blobs[:2]:
+                await store.put(key, content)
+            async with database.writing() as connection:
+                await connection.execute(update(BLOBS).values(used_at_s=BLOBS.c.used_at_s + DAY_S))
+            used = await store.open(blobs[0][0])
+            assert used is not None
+            for key, content in blobs[2:]:
+                await store.put(key, content)
+            kept = {info.key async for info in store.list()}
+            assert kept == {blobs[number][0] for number in (0, 2, 3)}
 
 
 async def test_a_bucket_that_is_away_says_so_and_comes_back(tmp_path: Path) -> None:

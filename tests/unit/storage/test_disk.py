@@ -234,3 +234,17 @@ async def _cancelled_once_begun(opening: Coroutine[Any, Any, object]) -> None:
 
 def _open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_what_a_clock_that_was_ahead_noted_goes_first(tmp_path: Path) -> None:
+    """Else all that was used while it was ahead would stay, and what comes now would go at once."""
+    contents = [bytes([number]) * 1000 for number in range(3)]
+    async with disk_blobs(tmp_path) as store:
+        for content in contents:
+            await store.put(BlobKey.of(content), content)
+    ahead = next(file for file in (tmp_path / "complete").rglob("*") if file.name == BlobKey.of(contents[1]).digest)
+    os.utime(ahead, (0, ahead.stat().st_mtime + 365 * 24 * 3600))
+    async with disk_blobs(tmp_path, limit_bytes=3000) as store:
+        await store.put(BlobKey.of(b"x"), b"x")
+        kept = {info.key async for info in store.list()}
+    assert kept == {BlobKey.of(content) for content in (contents[0], contents[2], b"x")}
