@@ -28,8 +28,9 @@ WRITE_WATCHERS: Final = web.AppKey("write_watchers", list[WriteWatcher])
 ERRANDS: Final = web.AppKey("errands", Errands)
 METRICS: Final = web.AppKey("metrics", Metrics)
 SIGHTINGS: Final = web.AppKey("sightings", HubSightings)
-Check = Callable[[], Awaitable[None]]
-"""Passes, or raises with a message that an operator understands."""
+Check = Callable[[], Awaitable[str | None]]
+"""Raises, with a message that an operator understands, where the gateway cannot do its part; a text says what it does
+its part without; None: all is well."""
 # What `/-/ready` asks: name → check. Whoever opens a resource puts its check here.
 CHECKS: Final = web.AppKey[dict[str, Check]]("checks")
 

@@ -79,7 +79,7 @@ class Running:
             await asyncio.sleep(wait_s)
 
 
-async def _stopping() -> None:
+async def _stopping() -> str | None:
     raise RuntimeError("this gateway is about to stop")
 
 

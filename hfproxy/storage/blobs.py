@@ -241,5 +241,8 @@ class BlobStore(Protocol):
     def list(self) -> AsyncIterator[BlobInfo]:
         """Every blob, complete and partial, in no order."""
 
+    async def trouble(self) -> str | None:
+        """What keeps it from keeping anything now, as far as it can be seen without trying; None if nothing does."""
+
     def used(self) -> int:
         """How many bytes all of them take, with what is reserved."""

@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 # A bucket that did not answer is not asked for so long, so that not every caller waits for it.
 _AWAY_FOR_S = 3.0
+# It is told as in trouble for so long after an answer that was none, unless one came since.
+_TOLD_FOR_S = 60.0
 _TIMEOUT_S = 10.0
 # A block that is put in its place again costs more than one that is fetched again.
 _LONGER_TO_WRITE = 3
@@ -31,7 +33,7 @@ class Bucket:
         self._store = store
         self._read_timeout_s, self._write_timeout_s = timeout_s, timeout_s * _LONGER_TO_WRITE
         self._away_until = 0.0
-        self._why = ""
+        self._why, self._troubled_until = "", 0.0
 
     async def put(self, name: str, content: bytes | bytearray) -> None:
         """Keeps an object under a name that nobody else uses."""
@@ -67,6 +69,10 @@ class Bucket:
         except (obstore.exceptions.BaseError, OSError) as error:
             raise BlobStoreBroken(_said(error)) from error
 
+    def trouble(self) -> str | None:
+        """Why its last answer was none, if that was just now."""
+        return self._why if monotonic() < self._troubled_until else None
+
     async def _told(self, call: Awaitable[T], timeout_s: float) -> T:
         import obstore
 
@@ -76,12 +82,15 @@ class Bucket:
             raise BlobStoreBroken(self._why)
         try:
             async with asyncio.timeout(timeout_s):
-                return await call
+                answer = await call
+            self._troubled_until = 0.0
+            return answer
         except FileNotFoundError as error:
             raise ObjectGone(_said(error)) from error
         except (obstore.exceptions.BaseError, OSError) as error:
             self._why = _said(error)
             self._away_until = monotonic() + _AWAY_FOR_S
+            self._troubled_until = monotonic() + _TOLD_FOR_S
             raise BlobStoreBroken(self._why) from error
 
 

@@ -89,6 +89,8 @@ class Database:
         self._url = url
         self.patience_s: float | None = None
         """How long a transaction on a server may take; None: as long as it likes, as migrations may."""
+        self.unwritten: str | None = None
+        """Why the last transaction that should have been written was not; None if it was."""
         self._away_until = 0.0
         self._threads = SqliteThreads(url) if url.get_backend_name() == "sqlite" else None
         self._one_writer = asyncio.Lock()
@@ -114,7 +116,7 @@ class Database:
     async def write(self, work: Work[T], *, durable: bool = True) -> T:
         """The same in a transaction that is committed when this returns, and rolled back if `work` raises."""
         if self._threads is not None:
-            with _told_as_ours():
+            with self._remembered(), _told_as_ours():
                 refusals = self._refusals
                 async with self._one_writer:
                     # Whoever waited in line meanwhile is not made to wait as long again, one after the other.
@@ -169,13 +171,22 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, durable: bool) -> AsyncIterator[AsyncConnection]:
-        with _told_as_ours():
+        with self._remembered(), _told_as_ours():
             async with self._in_time(), self.engine.connect() as connection:
                 await connection.execution_options(**{WRITES: True, DURABLE: durable})
                 async with connection.begin():
                     if self._threads is None and not durable:
                         await connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
                     yield connection
+
+    @contextmanager
+    def _remembered(self) -> Iterator[None]:
+        try:
+            yield
+        except StorageUnavailable as error:
+            self.unwritten = error.detail
+            raise
+        self.unwritten = None
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[None]:

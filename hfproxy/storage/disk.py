@@ -140,6 +140,18 @@ class DiskBlobs:
     def used(self) -> int:
         return self._space.used()
 
+    async def trouble(self) -> str | None:
+        try:
+            return await asyncio.to_thread(self._trouble)  # the store's own threads may have much to do
+        except OSError as error:
+            return str(error)
+
+    def _trouble(self) -> str | None:
+        if self._layout.device() != self._device:
+            return f"{self._layout.root} is not on the disk that it was on"
+        unwritable = self._layout.unwritable()
+        return f"{unwritable} is not writable" if unwritable is not None else None
+
     async def _reserve(self, key: BlobKey, size_bytes: int) -> None:
         await self._space.reserve(key, size_bytes, delete=self.delete)
 

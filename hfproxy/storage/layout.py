@@ -57,8 +57,13 @@ class Layout:
 
     def device(self) -> int:
         """The number of the disk that they are on, or would be made on."""
-        folder = self.root.absolute()
-        return next(place for place in (folder, *folder.parents) if place.exists()).stat().st_dev
+        return _existing(self.root).stat().st_dev
+
+    def unwritable(self) -> Path | None:
+        """A folder that nothing can be written in, if one is; one that is not there is made when it is wanted."""
+        folders = (self.root / "partial", self.incoming, *(self.root / "complete" / each for each in Algorithm))
+        found = dict.fromkeys(map(_existing, folders))
+        return next((folder for folder in found if not os.access(folder, os.W_OK | os.X_OK)), None)
 
     def sweep(self) -> None:
         """Removes what a crash may have left and nobody can use; what is young may be another process's."""
@@ -86,6 +91,12 @@ class Layout:
             key = BlobKey.parse(file.name.removesuffix(_BYTES))
             if key is not None and (info := _info(file, key, complete=False)):
                 yield info
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest around it that is there."""
+    folder = folder.absolute()
+    return next(place for place in (folder, *folder.parents) if place.exists())
 
 
 def _info(file: Path, key: BlobKey, *, complete: bool) -> BlobInfo | None:

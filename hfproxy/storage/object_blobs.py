@@ -161,6 +161,9 @@ class ObjectBlobs:
             size_bytes = kept.size_bytes if kept.complete else kept.taken_bytes
             yield BlobInfo(kept.key, size_bytes, datetime.fromtimestamp(kept.used_at_s, UTC), kept.complete)
 
+    async def trouble(self) -> str | None:
+        return self._bucket.trouble()
+
     def used(self) -> int:
         return self._used
 

@@ -53,6 +53,11 @@ class BlobStoreContract:
             blob.close()
             assert await store.size(key) == store.used() == len(README)
 
+    async def test_a_store_that_works_has_no_trouble(self, open_store: OpenStore) -> None:
+        async with open_store() as store:
+            await store.put(BlobKey.of(b"{}"), b"{}")
+            assert await store.trouble() is None
+
     async def test_an_empty_blob_is_a_blob(self, open_store: OpenStore) -> None:
         key = BlobKey.of(b"", Algorithm.GIT)
         assert key.digest == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"  # git's own name for no bytes

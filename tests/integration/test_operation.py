@@ -5,6 +5,7 @@ import json
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import asyncpg
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from prometheus_client.parser import text_string_to_metric_families
@@ -46,7 +47,7 @@ async def test_a_gateway_is_ready_while_the_hub_is_away_and_says_so(tmp_path: Pa
         assert response.status == 200
         told = await response.json()
     assert told["status"] == "ready"
-    assert told["checks"] == {"storage": "ok", "database": "ok"}
+    assert told["checks"] == {"files": "ok", "storage": "ok", "database": "ok"}
     assert (told["upstream"]["state"], told["upstream"]["error"]) == ("failing", "HubUnreachable")
 
 
@@ -82,6 +83,43 @@ async def test_a_hub_that_fails_is_told_as_failing_from_the_callers_own_calls(tm
             told = (await response.json())["upstream"]
     assert (told["state"], told["error"]) == ("failing", "HTTP 500")
     assert len(hub.asked) == 1
+
+
+async def test_a_gateway_whose_database_takes_no_writes_is_degraded_until_it_does(
+    tmp_path: Path, postgres_server: str
+) -> None:
+    async with new_postgres_database(postgres_server) as database:
+        admin = await asyncpg.connect(database)
+
+        async def become(read_only: str) -> None:
+            """As a standby does; who is connected loses the connection."""
+            await admin.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE")
+            await admin.execute(
+                f'ALTER DATABASE "{await admin.fetchval("SELECT current_database()")}"'
+                f" SET default_transaction_read_only = {read_only}"
+            )
+            await admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+        async def until_it_says(status: str) -> str:
+            async with asyncio.timeout(60):
+                while True:
+                    async with gateway.http.get(f"{gateway.url}/-/ready") as response:
+                        told = await response.json(content_type=None)
+                    if told["status"] == status:
+                        return str(told["checks"]["database"])
+
+        async with gateway_for("http://127.0.0.1:9", tmp_path, STORAGE__DATABASE=database) as gateway:
+            await until_it_says("ready")
+            await become("on")
+            async with gateway.http.post(f"{gateway.url}/api/repos/create", json={"name": "demo"}) as response:
+                assert response.status == 503
+            assert (await until_it_says("degraded")).startswith("writes are refused")
+            await become("off")
+            assert await until_it_says("ready") == "ok"
+        await admin.close()
 
 
 async def test_a_gateway_whose_database_is_gone_is_not_ready(tmp_path: Path, postgres_server: str) -> None:

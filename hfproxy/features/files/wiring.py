@@ -35,7 +35,8 @@ from hfproxy.features.passthrough.routes import relay
 from hfproxy.features.passthrough.xet_offers import offers_to_everybody
 from hfproxy.features.policy.routes import POLICY
 from hfproxy.features.policy.taking import LIMITS
-from hfproxy.keys import BLOBS, DATABASE, METRICS, NOTICES, SETTINGS, SIGHTINGS, WRITE_WATCHERS
+from hfproxy.keys import BLOBS, CHECKS, DATABASE, METRICS, NOTICES, SETTINGS, SIGHTINGS, WRITE_WATCHERS
+from hfproxy.storage.blobs import BlobStore
 from hfproxy.storage.old_names import Bounds, old_names_forgotten
 from hfproxy.storage.pins import Pins
 from hfproxy.storage.pointers import kept_pointers
@@ -67,6 +68,7 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
             )
         )
         app[BLOBS] = blobs
+        app[CHECKS]["files"] = partial(_without_keeping, blobs)
         pointers = await stack.enter_async_context(kept_pointers(app[DATABASE]))
         if not files.offline:  # nothing comes to be known offline, and nothing could be asked again
             bounds = Bounds(
@@ -137,6 +139,12 @@ async def provide(app: web.Application) -> AsyncIterator[None]:
             written_behind(partial(_write_rights, app, rights), every_s=_WRITE_EVERY_S, name="rights")
         )
         yield
+
+
+async def _without_keeping(blobs: BlobStore) -> str | None:
+    """What the gateway does while its store can keep nothing: it serves what is there, and relays the rest."""
+    trouble = await blobs.trouble()
+    return f"nothing more is kept: {trouble}" if trouble is not None else None
 
 
 async def _write_rights(app: web.Application, rights: Rights) -> None:

@@ -2,11 +2,13 @@
 
 Ready means: what is *ours* works (the storage folder, the database). The Hub's being away does not make a gateway
 unready: it is away for all gateways alike, and a load balancer that takes all of them out turns clear 502s, and soon
-files served from the cache, into nothing at all.
+files served from the cache, into nothing at all. Where files cannot be kept, or the database cannot be written, the
+gateway does the rest of its part: it is ready, and says that it is degraded.
 """
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from hfproxy.errors import NotReady, ProxyError
 from hfproxy.features.ops.models import HubState, Ready
@@ -20,6 +22,24 @@ _CHECK_TIMEOUT_S = 2.0
 _PATIENCE_WITH_HUB_S = 0.3
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a check said, if not all is well, and whether the gateway can do without."""
+
+    said: str | None
+    fails: bool
+
+
+async def _look(check: Check) -> _Found:
+    try:
+        async with asyncio.timeout(_CHECK_TIMEOUT_S):
+            return _Found(await check(), fails=False)
+    except TimeoutError:
+        return _Found(f"no answer within {_CHECK_TIMEOUT_S:g} s", fails=True)
+    except Exception as error:  # an edge: whatever a check raises is its answer
+        return _Found(f"{type(error).__name__}: {error}", fails=True)
+
+
 class Health:
     """Runs the checks when asked. It asks the Hub at most twice a minute, and only while nobody else does."""
 
@@ -31,27 +51,18 @@ class Health:
         """What works. Raises NotReady, with the state of each check, if something of ours does not."""
         hub = await self._hub_state()
         checks = dict(self._checks)  # a stop adds one
-        failures = await asyncio.gather(*map(self._failure, checks.values()))
-        states = {name: failure or "ok" for name, failure in zip(checks, failures, strict=True)}
-        if broken := [name for name, state in states.items() if state != "ok"]:
+        found = await asyncio.gather(*map(_look, checks.values()))
+        states = {name: each.said or "ok" for name, each in zip(checks, found, strict=True)}
+        if broken := [name for name, each in zip(checks, found, strict=True) if each.fails]:
             raise NotReady(f"not working: {', '.join(broken)}", checks=states, upstream=hub.model_dump())
-        return Ready(status="ready", checks=dict.fromkeys(states, "ok"), upstream=hub)
+        lacking = any(each.said for each in found)
+        return Ready(status="degraded" if lacking else "ready", checks=states, upstream=hub)
 
     async def close(self) -> None:
         """Ends a question to the Hub that is under way."""
         if self._probe is not None:
             self._probe.cancel()
             await asyncio.gather(self._probe, return_exceptions=True)
-
-    async def _failure(self, check: Check) -> str | None:
-        try:
-            async with asyncio.timeout(_CHECK_TIMEOUT_S):
-                await check()
-        except TimeoutError:
-            return f"no answer within {_CHECK_TIMEOUT_S:g} s"
-        except Exception as error:  # an edge: whatever a check raises is its answer
-            return f"{type(error).__name__}: {error}"
-        return None
 
     async def _hub_state(self) -> HubState:
         last = self._sightings.last

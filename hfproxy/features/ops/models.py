@@ -26,8 +26,12 @@ class HubState(WireModel):
 class Ready(WireModel):
     """The gateway can do its part."""
 
-    status: Literal["ready"]
-    checks: dict[str, Literal["ok"]] = Field(description="What the gateway needs, and that it works")
+    status: Literal["ready", "degraded"] = Field(
+        description="`degraded`: something of its own does not work; reads are right but slower, or writes are refused"
+    )
+    checks: dict[str, str] = Field(
+        description="What the gateway works with: `ok`, or what is the matter", examples=[{"database": "ok"}]
+    )
     upstream: HubState
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -37,6 +38,11 @@ async def get(gateway: Serving, http: aiohttp.ClientSession, path: str) -> bytes
     async with http.get(f"{gateway.url}/acme/demo/resolve/main/{path}") as answer:
         assert answer.status == 200, await answer.text()
         return await answer.read()
+
+
+async def readiness(gateway: Serving, http: aiohttp.ClientSession) -> tuple[int, Any]:
+    async with http.get(f"{gateway.url}/-/ready") as answer:
+        return answer.status, await answer.json(content_type=None)
 
 
 async def all_are_right(gateway: Serving, http: aiohttp.ClientSession, files: Mapping[str, bytes]) -> None:
@@ -99,6 +105,9 @@ async def test_a_disk_that_became_read_only_serves_what_it_has_and_the_rest_from
             assert await get(gateway, http, "large-0.bin") == files["large-0.bin"]
             assert hub.sent_bytes == sent_bytes
             await all_are_right(gateway, http, files)
+            status, told = await readiness(gateway, http)
+            assert (status, told["status"]) == (200, "degraded")
+            assert "is not writable" in told["checks"]["files"]
 
 
 async def test_a_store_that_is_deleted_under_a_running_gateway_is_used_again(hub: FileHub, tmp_path: Path) -> None:
@@ -119,4 +128,6 @@ async def test_a_store_that_is_deleted_under_a_running_gateway_is_used_again(hub
         for path in large:
             assert await get(gateway, http, path) == files[path]
         assert hub.sent_bytes == sent_bytes, "they are kept"
+        status, told = await readiness(gateway, http)
+        assert (status, told["status"]) == (200, "ready")
         assert any(event["event"] == "store.emptied" for event in gateway.events())

@@ -112,12 +112,25 @@ async def without_the_bucket(shared: Shared, files: dict[str, bytes], line: CutL
             await same(node, "kept.bin", files["kept.bin"])
             await same(node, "cold.bin", files["cold.bin"])
             assert (await asked(node, "POST", COMMIT))[0] == 200, "writes need no bucket"
+            await until_it_is_degraded(node, files)
         if how == "stopped":
             await line.mend()
         else:
             line.speak()
         await kept_again(shared.hub, a, b, "later.bin", files["later.bin"])
         assert "Traceback" not in a.printed() + b.printed()
+
+
+async def until_it_is_degraded(node: Serving, files: dict[str, bytes]) -> None:
+    async with asyncio.timeout(120), aiohttp.ClientSession() as http:
+        while True:
+            await same(node, "kept.bin", files["kept.bin"])
+            async with http.get(f"{node.url}/-/ready") as answer:
+                told = await answer.json(content_type=None)
+                assert answer.status == 200, told
+            if told["status"] == "degraded":
+                assert "the bucket" in told["checks"]["files"], told
+                return
 
 
 async def same(node: Serving, path: str, content: bytes) -> None:

@@ -53,6 +53,7 @@ async function showState() {
   }
   const ready = await ask("-/ready").catch((error) => error.problem ?? {});
   if (ready.status === "ready") mark(byId("ready"), "ready", true);
+  else if (ready.status === "degraded") mark(byId("ready"), "degraded", false);
   else mark(byId("ready"), ready.detail ?? "does not answer", false);
   const hub = ready.upstream ?? {};
   if (hub.state === "reachable") mark(byId("hub-state"), "reachable", true);
