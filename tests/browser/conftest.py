@@ -9,12 +9,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from hfproxy.server import hub_ready, running_gateway
 from hfproxy.settings_loading import load_settings
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# A busy machine takes its time; playwright would wait for 5 s.
+_PATIENCE_MS = 120_000
+expect.set_options(timeout=_PATIENCE_MS)
 _ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -59,7 +62,7 @@ async def browser() -> AsyncIterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed (apt-get install chromium)")
     async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS, timeout=_PATIENCE_MS)
         yield running
         await running.close()
 
@@ -91,7 +94,7 @@ async def open_page(browser: Browser, url: str, *, width: int = 1100, scheme: st
     page = await browser.new_page(
         viewport={"width": width, "height": 800}, color_scheme="dark" if scheme == "dark" else "light"
     )
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(_PATIENCE_MS)
     watched = Watched(page, url.split("/", 3)[0] + "//" + url.split("/", 3)[2])
     await page.goto(url)
     yield watched

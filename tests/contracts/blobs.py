@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from hfproxy.storage.blobs import Algorithm, BlobBusy, BlobKey, BlobStore, StorageFull, WrongBytes
+from tests.support.waiting import PATIENCE_S
 
 OpenStore = Callable[..., AbstractAsyncContextManager[BlobStore]]
 README = b"---\nlicense: mit\n---\n# Demo\n"
@@ -200,7 +201,7 @@ class BlobStoreContract:
             assert await followed.look(0)
             await partial.reserve(0, len(content))
             await partial.write(grain, content[grain : 2 * grain])
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 while followed.ready_until(grain) < 2 * grain:
                     assert await followed.look(grain)
             assert followed.ready_until(0) == 0

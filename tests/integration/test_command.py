@@ -136,7 +136,7 @@ def test_serve_shows_a_first_screen_answers_and_ends_well(tmp_path: Path) -> Non
         with urllib.request.urlopen(f"{url}/api/account") as answer:
             assert json.load(answer)["name"] == "alice"
         os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=120) == 0
         screen += process.stderr.read()
     assert "sandbox" in screen
     assert f"curl {url}/api/account" in screen

@@ -17,6 +17,7 @@ from hfproxy.downstream.tls import ServingCertificate
 from tests.support.certificates import Authority, Files
 from tests.support.gateway import Gateway, gateway_for
 from tests.support.scripted_hub import says, scripted_hub
+from tests.support.waiting import PATIENCE_S
 
 ALICE = says(200, b'{"type": "user", "name": "alice", "fullname": "Alice", "orgs": []}')
 
@@ -128,7 +129,7 @@ async def test_changed_files_are_shown_to_new_connections_and_old_ones_live_on(
         for _ in range(20):
             assert await _serial(port, context) == before
         shutil.copy(later.key, served.key)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while (shown := await _serial(port, context)) == before:
                 pass
         assert shown == _serial_in(later.certificate)

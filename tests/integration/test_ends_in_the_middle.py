@@ -11,6 +11,7 @@ import aiohttp
 from hfproxy.sandbox.config import SandboxConfig
 from hfproxy.sandbox.server import Sandbox, running_sandbox
 from tests.support.serving import Serving, serving
+from tests.support.waiting import PATIENCE_S
 
 WRITERS = 8
 CONFIRMED_BEFORE = 40
@@ -29,12 +30,12 @@ class Writers:
 
     async def enough(self) -> None:
         """Returns in the middle of their work."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await self._enough.wait()
 
     async def ended(self) -> None:
         """Returns once all of them have found the gateway gone. Raises what they did not expect."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await asyncio.gather(*self._tasks)
 
     async def _write(self, writer: int) -> None:

@@ -14,6 +14,7 @@ from hfproxy.cli.openapi import description
 from tests.support.databases import new_postgres_database
 from tests.support.gateway import Gateway, gateway_for
 from tests.support.scripted_hub import Asked, hangs, says, scripted_hub
+from tests.support.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "hf_gateway_token_of_the_tests"
@@ -69,7 +70,7 @@ async def test_readiness_does_not_wait_for_a_hub_that_hangs(tmp_path: Path) -> N
     async with (
         scripted_hub(hangs) as hub,
         gateway_for(hub.url, tmp_path, UPSTREAM__ANSWER_TIMEOUT="1h") as gateway,
-        asyncio.timeout(60),
+        asyncio.timeout(PATIENCE_S),
         gateway.http.get(f"{gateway.url}/-/ready") as response,
     ):
         assert (response.status, (await response.json())["upstream"]["state"]) == (200, "unknown")
@@ -195,7 +196,7 @@ async def test_a_full_gateway_still_answers_those_who_look_after_it(tmp_path: Pa
         gateway_for(hub.url, tmp_path, SERVER__MAX_REQUESTS_IN_FLIGHT="1") as gateway,
     ):
         waiting = asyncio.create_task(gateway.http.get(f"{gateway.url}/api/account"))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await arrived.wait()
         async with gateway.http.get(f"{gateway.url}/api/account") as response:
             assert response.status == 503

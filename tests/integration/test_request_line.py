@@ -17,6 +17,7 @@ from hfproxy.downstream.problems import mark_started, problems
 from hfproxy.downstream.sending import send_file
 from hfproxy.errors import HubBroke
 from hfproxy.metrics import Metrics
+from tests.support.waiting import PATIENCE_S
 
 CHUNK = b"x" * 10_000
 
@@ -35,7 +36,7 @@ class Told:
         raise structlog.DropEvent
 
     async def line(self) -> dict[str, Any]:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await self._news.wait()
         return self.lines[-1]
 
@@ -139,7 +140,7 @@ async def test_a_caller_who_does_not_wait_for_the_answer_is_499(told: Told) -> N
         writer.write(b"GET /things/a HTTP/1.1\r\nHost: x\r\n\r\n")
         await asked.wait()
         writer.close()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await ended.wait()
         line = await told.line()
     assert (line["status"], line["outcome"], line["bytes_sent"]) == (499, "ClientGone", 0)
@@ -164,7 +165,7 @@ async def test_a_caller_who_hangs_up_after_the_last_byte_has_had_the_answer(told
         async with aiohttp.ClientSession() as http, http.get(url) as response:
             assert await response.read() == b"done"
             await at_work.wait()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await ended.wait()
         line = await told.line()
     assert (line["status"], line["outcome"]) == (200, "ok")

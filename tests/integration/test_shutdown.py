@@ -15,7 +15,7 @@ import pytest
 from hfproxy.local_authority import make_certificate
 from tests.support.command import environment
 from tests.support.scripted_hub import Asked, ScriptedHub, says, scripted_hub
-from tests.support.waiting import eventually, free_port
+from tests.support.waiting import PATIENCE_S, eventually, free_port
 
 ALICE = says(200, b'{"type": "user", "name": "alice", "fullname": "Alice", "orgs": []}')
 CALLERS = 40
@@ -101,7 +101,7 @@ async def test_running_requests_finish_new_connections_are_refused_and_the_exit_
         assert process.returncode is None
         slow.release.set()
         assert await asyncio.gather(*calls) == [200] * CALLERS
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             assert await process.wait() == 0
 
 
@@ -121,7 +121,7 @@ async def test_a_request_that_never_ends_is_waited_for_no_longer_than_the_settin
         call = asyncio.create_task(_status(http, f"http://127.0.0.1:{port}/api/account"))
         await slow.arrived.acquire()
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             assert await process.wait() == 0
         with pytest.raises(aiohttp.ClientError):
             await call
@@ -136,7 +136,7 @@ async def test_idle_connections_do_not_hold_up_the_end(tmp_path: Path) -> None:
     ):
         assert await _status(http, f"http://127.0.0.1:{port}/api/account") == 200
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             assert await process.wait() == 0
 
 
@@ -157,7 +157,7 @@ async def test_a_stop_that_drains_serves_on_lives_and_is_not_ready(tmp_path: Pat
         async with http.get(f"{url}/api/account") as response:
             assert (response.status, response.headers["Connection"]) == (200, "close")
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             assert await process.wait() == 128 + signal.SIGTERM
 
 
@@ -178,7 +178,7 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         await _refuses(port)
         process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             assert await process.wait() == 128 + signal.SIGINT
         with pytest.raises(aiohttp.ClientError):
             await call

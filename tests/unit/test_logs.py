@@ -18,6 +18,7 @@ from hfproxy.repeated_lines import RepeatedLine
 from hfproxy.settings import LoggingSettings
 from hfproxy.starting import CannotStart
 from tests.support.logging_state import logging_as_it_was
+from tests.support.waiting import PATIENCE_S
 
 TOKEN = "hf_abcdefghijklmnopqrstuvwxyz012345"
 CONFIGURED = "a pass phrase"
@@ -181,7 +182,7 @@ def test_repeated_lines_are_written_together_soon(capsys: pytest.CaptureFixture[
         line.write("a")
         line.write("b")
         assert written() == 0
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 await asyncio.sleep(0.001)
                 if written():

@@ -12,6 +12,7 @@ from hfproxy.sandbox.server import Sandbox, SandboxConfig, running_sandbox
 from hfproxy.upstream.refs import RepoRef, RepoType
 from tests.support.gateway import Gateway, gateway_for
 from tests.support.javascript import javascript_client, needs_npm
+from tests.support.waiting import PATIENCE_S
 
 SCENARIO = Path(__file__).parent / "scenarios" / "hub.mjs"
 PREFIX = "/team/hub"
@@ -40,7 +41,7 @@ async def run(*command: str | Path, folder: Path) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         *map(str, command), cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE_S):
         said, _ = await process.communicate()
     return process.returncode or 0, said.decode(errors="replace")
 

@@ -15,6 +15,7 @@ from hfproxy.sandbox.trouble import Trouble
 from hfproxy.upstream.refs import RepoType
 from tests.support.clients import LAST_1, NEWEST, Client, Finished, client, environment
 from tests.support.javascript import javascript_client, needs_npm
+from tests.support.waiting import PATIENCE_S
 
 SCRIPT = Path(__file__).parent / "scenarios" / "by_xet.py"
 ALICE, BOB = "hf_sandbox_alice", "hf_sandbox_bob"
@@ -236,7 +237,7 @@ async def test_the_javascript_client_goes_both_ways_by_xet(sandbox: Sandbox) -> 
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE_S):
         said, _ = await process.communicate()
     assert (process.returncode, said) == (0, b"passed\n"), said.decode()
     assert asked(sandbox, "cas", "/v1/shards") and asked(sandbox, "cdn", "/xorb/default/")

@@ -22,7 +22,7 @@ from tests.integration.access.test_callers import make_key
 from tests.support.command import environment
 from tests.support.gateway import Gateway, gateway_for
 from tests.support.scripted_hub import Asked, ScriptedHub, hangs, resets, says, scripted_hub
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_S, eventually
 
 # Also what whoami answers: the account is called alice/demo here.
 MADE = says(200, b'{"name": "alice/demo", "url": "https://huggingface.co/alice/demo"}')
@@ -151,7 +151,7 @@ async def test_a_gateway_that_is_killed_in_the_middle_leaves_the_intent(hub: Scr
     )  # fmt: skip
     try:
         assert process.stderr is not None
-        async with asyncio.timeout(30), aiohttp.ClientSession() as http:
+        async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as http:
             while b"server.started" not in (line := await process.stderr.readline()):
                 pass
             url = json.loads(line)["url"]

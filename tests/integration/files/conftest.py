@@ -70,8 +70,8 @@ async def fills_between(
     hub: FileHub, blobs: BlobStore, policy: FillPolicy | None = None, *, stall_timeout_s: float = 60
 ) -> AsyncIterator[Fills]:
     """Downloads from this Hub into this store."""
-    async with hub_session(connect_timeout=timedelta(seconds=5)) as session:
-        files = HubFiles(hub.url, session, answer_timeout_s=5, stall_timeout_s=stall_timeout_s)
+    async with hub_session(connect_timeout=timedelta(seconds=60)) as session:
+        files = HubFiles(hub.url, session, answer_timeout_s=60, stall_timeout_s=stall_timeout_s)
         fills = Fills(hub=files, blobs=blobs, policy=policy or FillPolicy(patience=QUICK))
         try:
             yield fills

@@ -22,7 +22,7 @@ from tests.support.gateway import Gateway, gateway_for
 from tests.support.logging_state import logging_as_it_was
 from tests.support.raw_http import Answer, Connection, connection_to
 from tests.support.serving import whole_lines
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_S, eventually
 
 SMALL, LARGE = b'{"a": 1}\n' * 300, b"weights" * 100_000
 ODD = "a%20b%25/%E2%82%AC.json"
@@ -351,7 +351,7 @@ async def test_a_limited_key_and_a_revoked_one(hub: FileHub, tmp_path: Path, lan
         await ask_at_once(connection, request("GET", path, f"X-API-Key: {key}"), lanes)
         refused = await ask(connection, request("GET", path, f"X-API-Key: {for_others}"))
         assert refused.status == 403
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             async with keys_of(root) as keys:
                 await keys.revoke("mine")
             while (await ask(connection, request("GET", path, f"X-API-Key: {key}"))).status != 401:
@@ -401,7 +401,7 @@ async def test_a_full_gateway_refuses_also_what_is_hot(hub: FileHub, tmp_path: P
         hub.gate.clear()
         hub.hold_after = 1000
         await other.send(request("GET", "/acme/demo/resolve/main/weights.bin"))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while (await ask(connection, hot)).status != 503:
                 pass
         hub.gate.set()

@@ -163,13 +163,13 @@ async def test_a_run_so_long_that_it_goes_past_the_parser_survives_the_same(hub:
     key = hub.add("long.bin", content)
     hub.trouble = [Trouble(cut_after=20 * MIB + 5), Trouble(reset_after=30 * MIB), Trouble(stall_after=40 * MIB)]
     blob = await blobs.partial(key, len(content))
-    async with hub_session(connect_timeout=timedelta(seconds=5)) as session:
+    async with hub_session(connect_timeout=timedelta(seconds=60)) as session:
         lane = Lane(
             0,
             len(content),
             ways=[way_to("long.bin")],
             etag=key.digest,
-            hub=HubFiles(hub.url, session, answer_timeout_s=5, stall_timeout_s=1),
+            hub=HubFiles(hub.url, session, answer_timeout_s=60, stall_timeout_s=1),
             blob=blob,
             patience=QUICK,
             buffer_bytes=MIB,
@@ -218,7 +218,7 @@ async def test_a_retry_after_that_is_too_long_is_handed_on(hub: FileHub, fills: 
 async def test_lasting_failures_end_it_and_the_next_reader_succeeds(
     hub: FileHub, blobs: BlobStore, key: BlobKey, content: bytes, always: Trouble, error: type[Exception]
 ) -> None:
-    async with fills_between(hub, blobs, stall_timeout_s=0.1) as fills:
+    async with fills_between(hub, blobs, stall_timeout_s=0.3) as fills:
         hub.always = always
         with pytest.raises(error):
             await read(fills, key, SIZE)

@@ -18,6 +18,7 @@ from tests.integration.access.test_callers import keys_of, make_key
 from tests.support.file_hub import COMMIT, FileHub
 from tests.support.gateway import gateway_for
 from tests.support.raw_http import Answer, Connection, connection_to
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = [
     pytest.mark.skipif(not installed(), reason="there is no nginx"),
@@ -44,7 +45,7 @@ class Front:
 
     async def ask_until_kept(self, method: str, path: str, *headers: str) -> Answer:
         """An answer that nginx gives by itself."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 before = self.seen()
                 answer = await self.ask(method, path, *headers)
@@ -116,7 +117,7 @@ async def test_what_it_gives_again_is_what_the_gateway_says(hub: FileHub, tmp_pa
 
 async def test_large_files_are_sent_by_nginx(hub: FileHub, tmp_path: Path, seen: list[str]) -> None:
     async with front(hub, tmp_path / "data", seen) as server:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 answer = await server.ask("GET", WEIGHTS)
                 assert answer.body == LARGE
@@ -156,14 +157,14 @@ async def test_a_revoked_key_ends(hub: FileHub, tmp_path: Path, seen: list[str])
         bearer = f"Authorization: Bearer {key}"
         assert (await server.ask_until_kept("GET", PATH, bearer)).body == SMALL
         before = server.seen()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while server.seen() == before:  # what is kept is soon asked anew
                 await server.ask("GET", PATH, bearer)
         assert (await server.ask_until_kept("GET", PATH, bearer)).body == SMALL
         assert (await server.is_asked("GET", PATH)).status == 401
         async with keys_of(root) as keys:
             await keys.revoke("mine")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while (await server.ask("GET", PATH, bearer)).status != 401:
                 pass
         for _ in range(3):

@@ -14,6 +14,7 @@ from hfproxy.sandbox.pointers import Pointer
 from hfproxy.sandbox.server import SandboxConfig, running_sandbox
 from hfproxy.upstream.refs import RepoRef, RepoType
 from tests.support.gateway import gateway_for
+from tests.support.waiting import PATIENCE_S
 
 from .conftest import ALICE, ALICE_READ, BOB
 
@@ -222,7 +223,7 @@ async def following(base, token=ALICE, **place):
 
         async def next_event():
             told = {}
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 while line := (await answer.content.readline()).decode():
                     if line == "\n" and told:
                         return told["event"], json.loads(told["data"])

@@ -104,7 +104,7 @@ async def test_a_space_that_starts_is_followed_live(sandbox: Sandbox, call: Call
 
 
 async def test_the_head_of_a_stream_does_not_wait(call: Call) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         assert (await call("HEAD", f"{SPACE}/events", ALICE)).status == 200
 
 

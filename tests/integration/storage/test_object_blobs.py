@@ -21,7 +21,7 @@ from hfproxy.storage.opening import open_database
 from tests.contracts.blobs import BlobStoreContract, OpenStore, fill, sample
 from tests.support.databases import new_postgres_database
 from tests.support.s3_servers import S3Server, running_rclone
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_S, eventually
 
 GRAIN = 64 * 1024
 DAY_S = 24 * 3600.0
@@ -38,14 +38,18 @@ async def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIte
         yield opener(server, tmp_path, url)
 
 
-def opener(server: S3Server, folder: Path, url: str | None, bucket: str | None = None) -> OpenStore:
+def opener(
+    server: S3Server, folder: Path, url: str | None, bucket: str | None = None, *, timeout_s: float = 60
+) -> OpenStore:
     name = bucket or server.new_bucket()
 
     @asynccontextmanager
     async def opened(**options: Any) -> AsyncIterator[ObjectBlobs]:
         async with (
             open_database(folder, url) as database,
-            object_blobs(Bucket(server.store(name), timeout_s=2), database, block_size_bytes=GRAIN, **options) as store,
+            object_blobs(
+                Bucket(server.store(name), timeout_s=timeout_s), database, block_size_bytes=GRAIN, **options
+            ) as store,
         ):
             yield store
 
@@ -187,7 +191,7 @@ class TestClocks:
 async def test_a_bucket_that_is_away_says_so_and_comes_back(tmp_path: Path) -> None:
     key, content = sample(1.5, GRAIN)
     with running_rclone() as server:
-        open_store = opener(server, tmp_path, None)
+        open_store = opener(server, tmp_path, None, timeout_s=2)
         async with open_store(memory_bytes=0) as store:
             await fill(store, key, content)
             blob = await store.open(key)
@@ -214,7 +218,7 @@ async def _until_noted(database: Database, key: BlobKey, blocks: int) -> None:
 
 async def _taken_over(store: BlobStore, database: Database, key: BlobKey, size_bytes: int) -> PartialBlob:
     """What another began, once its lease has run out; that other lives, and may put it off once more before us."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             async with database.writing() as connection:
                 await connection.execute(update(BLOBS).values(writer_until_s=0.0))
