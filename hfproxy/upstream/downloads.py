@@ -27,10 +27,11 @@ from hfproxy.upstream.headers import (
     normalise_etag,
     whole_number,
 )
-from hfproxy.upstream.long_bodies import LongBody, is_long
+from hfproxy.upstream.long_bodies import long_body
 from hfproxy.upstream.redirects import led_to
 from hfproxy.upstream.refs import FileRef
 from hfproxy.upstream.routes import Kind, Right, Route
+from hfproxy.upstream.shares import SMALL_SHARE, Share
 from hfproxy.upstream.unsaid import lacks_repo_code
 
 _MAX_HOPS = 6
@@ -42,7 +43,6 @@ _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _XET_HASH = re.compile(r"[0-9a-f]{64}")
 _UNNAMED_TYPE = "application/octet-stream"
 _SHA256_DIGITS = 64
-_BUFFER_BYTES = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +98,11 @@ class FileBody:
     """A file's bytes from `start` on; `start` is 0 where the server ignores ranges."""
 
     def __init__(
-        self, response: aiohttp.ClientResponse, start: int, asked: str, *, unit_bytes: int, stall_timeout_s: float
+        self, response: aiohttp.ClientResponse, start: int, asked: str, *, share: Share, stall_timeout_s: float
     ) -> None:
         self.start = start
         self._response, self._asked = response, asked
-        self._unit_bytes, self._stall_timeout_s = unit_bytes, stall_timeout_s
+        self._share, self._stall_timeout_s = share, stall_timeout_s
 
     async def chunks(self) -> AsyncGenerator[bytes | memoryview]:
         """The bytes as they arrive. Raises UpstreamError if they stop before the end, or for too long.
@@ -110,8 +110,7 @@ class FileBody:
         The memory of a view is used again once it is let go of: whoever keeps one keeps a place for what comes.
         """
         with network_faults(self._asked):
-            if is_long(self._response):
-                body = LongBody(self._response, unit_bytes=self._unit_bytes)
+            if (body := long_body(self._response, self._share)) is not None:
                 pieces = body.pieces(stall_timeout_s=self._stall_timeout_s)
             else:
                 pieces = _as_parsed(self._response.content)
@@ -159,7 +158,7 @@ class HubFiles:
 
     @asynccontextmanager
     async def open(
-        self, way: Way, start: int, stop: int, *, size_bytes: int, etag: str, buffer_bytes: int = _BUFFER_BYTES
+        self, way: Way, start: int, stop: int, *, size_bytes: int, etag: str, share: Share = SMALL_SHARE
     ) -> AsyncIterator[FileBody]:
         """The bytes [start, stop) of a file, or the whole file where the server ignores ranges.
 
@@ -170,7 +169,7 @@ class HubFiles:
         for last_try in (way.signed is None, True):
             url = way.signed or self._address(way.ref)
             for _ in range(_MAX_HOPS):
-                async with self._ask("GET", url, way, ranged, asked, self._reading, buffer_bytes) as response:
+                async with self._ask("GET", url, way, ranged, asked, self._reading, share) as response:
                     if response.status in _REDIRECTS:
                         url = self._next(url, response, asked)
                         way.signed = url if Origin.of(url) != self._origin else None
@@ -181,7 +180,7 @@ class HubFiles:
                         raise await _refused_with_words(response, asked, way)
                     named = etag if isinstance(way.ref, FileRef) else None
                     begun_at = self._check(response, url, start, size_bytes, named, asked)
-                    yield self._body(response, begun_at, asked, buffer_bytes)
+                    yield self._body(response, begun_at, asked, share)
                     return
             way.signed = None
         raise HubMisspoke(f"more than {_MAX_HOPS} redirects", asked=asked)
@@ -217,7 +216,7 @@ class HubFiles:
         extra: Iterable[tuple[str, str]],
         asked: str,
         timeout: aiohttp.ClientTimeout,
-        buffer_bytes: int = _BUFFER_BYTES,
+        share: Share = SMALL_SHARE,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request, not redirected; the token goes to the Hub's own origin only."""
         headers = CIMultiDict([("Accept-Encoding", "identity"), ("Accept", "*/*"), *extra])
@@ -236,17 +235,15 @@ class HubFiles:
                 allow_redirects=False,
                 timeout=timeout,
                 auto_decompress=False,
-                read_bufsize=buffer_bytes,
+                read_bufsize=share.unit_bytes,
             )
         async with response:
             if method == "HEAD" and response.status >= 400:
                 raise _refused(response, b"", asked, way)
             yield response
 
-    def _body(
-        self, response: aiohttp.ClientResponse, start: int, asked: str, buffer_bytes: int = _BUFFER_BYTES
-    ) -> FileBody:
-        return FileBody(response, start, asked, unit_bytes=buffer_bytes, stall_timeout_s=self._stall_timeout_s)
+    def _body(self, response: aiohttp.ClientResponse, start: int, asked: str, share: Share = SMALL_SHARE) -> FileBody:
+        return FileBody(response, start, asked, share=share, stall_timeout_s=self._stall_timeout_s)
 
     def _address(self, ref: FileRef | LfsObject) -> URL:
         if isinstance(ref, FileRef):

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
 
+from hfproxy.upstream.shares import Share
+
 # What arrives in one turn of the event loop is handed over by its receiver in the next.
 _TURNS = 2
 _GATHER_S = 0.005
@@ -19,12 +21,12 @@ class Sink(Protocol):
 class WriteBehind:
     """Writes what it is given, in order, in few calls: each costs two threads as much as a hundred KiB do.
 
-    What comes is written once nothing more comes with it, or there are `worth_bytes`, or after a moment. What comes
-    meanwhile waits, up to about twice that, and goes next.
+    What comes is written once nothing more comes with it, or there is a unit, or after a moment. What comes meanwhile
+    waits, up to about twice that, and goes next; in a crowd nothing comes meanwhile.
     """
 
-    def __init__(self, blob: Sink, position: int, *, worth_bytes: int, written: Callable[[int], None]) -> None:
-        self._blob, self._position, self._worth, self._written = blob, position, worth_bytes, written
+    def __init__(self, blob: Sink, position: int, *, share: Share, written: Callable[[int], None]) -> None:
+        self._blob, self._position, self._share, self._written = blob, position, share, written
         self._waiting: list[bytes | memoryview] = []
         self._waiting_bytes = 0
         self._room = asyncio.Event()
@@ -38,7 +40,9 @@ class WriteBehind:
             if self._writing is not None:
                 self._writing.result()
             self._writing = asyncio.create_task(self._write())
-        if self._waiting_bytes >= 2 * self._worth:
+        if self._share.crowd is not None:
+            await self.drain()
+        elif self._waiting_bytes >= 2 * self._share.unit_bytes:
             self._room.clear()
             await self._room.wait()
 
@@ -70,7 +74,7 @@ class WriteBehind:
     async def _gathered(self) -> int:
         """How many bytes there are to write, once no more come with them."""
         before, until = 0, monotonic() + _GATHER_S
-        while before < self._waiting_bytes < self._worth and monotonic() < until:
+        while before < self._waiting_bytes < self._share.unit_bytes and monotonic() < until:
             before = self._waiting_bytes
             for _ in range(_TURNS):
                 await asyncio.sleep(0)

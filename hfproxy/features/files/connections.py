@@ -1,9 +1,11 @@
 """How many connections all downloads have together, and how much memory each may take."""
 
+from hfproxy.upstream.shares import Crowd, Share
+
 _MIB = 1024**2
 # Fewer connections than this: what a further one may hold.
-_BUFFERS = ((1, _MIB), (8, _MIB // 4))
-_SMALL_BUFFER_BYTES = _MIB // 16
+_SHARES = ((1, Share(_MIB)), (8, Share(_MIB // 4)), (24, Share(_MIB // 16)))
+_TURNS, _TURN_BYTES = 16, _MIB // 2
 
 
 class Connections:
@@ -11,18 +13,19 @@ class Connections:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self._crowd = Share(_MIB // 16, Crowd(turns=_TURNS, unit_bytes=_TURN_BYTES))
         self.count = 0
 
     def may_grow(self) -> bool:
         """Whether a download that has a connection may open one more."""
         return self.count < self._most
 
-    def buffer_bytes(self) -> int:
-        """The unit of what a new connection may hold in memory: less, the more there are, so that hundreds fit.
+    def share(self) -> Share:
+        """What a new connection may hold in memory: less, the more there are, so that hundreds fit.
 
         A lone one may hold much: the fewer the hand-overs between threads, the faster it is.
         """
-        return next((size for count, size in _BUFFERS if self.count < count), _SMALL_BUFFER_BYTES)
+        return next((share for count, share in _SHARES if self.count < count), self._crowd)
 
     def opened(self) -> None:
         self.count += 1

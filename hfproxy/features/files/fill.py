@@ -65,7 +65,7 @@ class Fill:
         self.error: Exception | None = None
         self._etag, self._hub, self._policy, self._connections = etag, hub, policy, connections
         self._lanes: dict[asyncio.Task[None], Lane] = {}
-        self._pace = Pace(policy.connections, now=monotonic)
+        self._pace = Pace(policy.connections, crowded=lambda: not connections.may_grow(), now=monotonic)
         self._whole = self._verified = False
         self._news, self._wants = asyncio.Event(), asyncio.Event()
         self._untold_bytes = 0
@@ -226,7 +226,7 @@ class Fill:
             hub=self._hub,
             blob=self.blob,
             patience=self._policy.patience,
-            buffer_bytes=self._connections.buffer_bytes(),
+            share=self._connections.share(),
             progressed=self._progressed,
         )
         task = asyncio.create_task(lane.run(), name=f"lane {self.key} {start}")

@@ -11,6 +11,7 @@ from hfproxy.features.files.behind import WriteBehind
 from hfproxy.features.files.patience import Patience
 from hfproxy.storage.blobs import PartialBlob
 from hfproxy.upstream.downloads import FileBody, HubFiles, Way
+from hfproxy.upstream.shares import Share
 
 log = structlog.get_logger(__name__)
 
@@ -32,12 +33,12 @@ class Lane:
         hub: HubFiles,
         blob: PartialBlob,
         patience: Patience,
-        buffer_bytes: int,
+        share: Share,
         progressed: Callable[[int], None],
     ) -> None:
         self.start, self.position, self.received, self.stop = start, start, start, stop
         self._ways, self._etag, self._hub, self._blob = ways, etag, hub, blob
-        self._patience, self._buffer, self._progressed = patience, buffer_bytes, progressed
+        self._patience, self._share, self._progressed = patience, share, progressed
 
     async def run(self) -> None:
         """Returns when the run is whole. Raises UpstreamError, BlobProblem."""
@@ -63,10 +64,10 @@ class Lane:
     async def _fetch(self, way: Way) -> None:
         size = self._blob.size_bytes
         self.received = self.position
-        behind = WriteBehind(self._blob, self.position, worth_bytes=self._buffer, written=self._written)
+        behind = WriteBehind(self._blob, self.position, share=self._share, written=self._written)
         try:
             async with self._hub.open(
-                way, self.position, self.stop, size_bytes=size, etag=self._etag, buffer_bytes=self._buffer
+                way, self.position, self.stop, size_bytes=size, etag=self._etag, share=self._share
             ) as body:
                 try:
                     await self._receive(body, behind)
@@ -89,6 +90,7 @@ class Lane:
                 if wanted:
                     self.received += len(wanted)
                     await behind.add(wanted)
+                del chunk, wanted  # their memory is wanted for the next
                 if self.received >= self.stop:
                     return
 

@@ -20,8 +20,8 @@ class Pace:
     connection is fast.
     """
 
-    def __init__(self, most_connections: int, *, now: Callable[[], float]) -> None:
-        self._most, self._now = most_connections, now
+    def __init__(self, most_connections: int, *, crowded: Callable[[], bool], now: Callable[[], float]) -> None:
+        self._most, self._crowded, self._now = most_connections, crowded, now
         self.allowed = 1
         self._lone_run = _FIRST_RUN_BYTES
         self._looked_at, self._bytes, self._bytes_then = now(), 0, 0
@@ -40,7 +40,7 @@ class Pace:
             return
         rate = (self._bytes - self._bytes_then) / passed_s
         self._looked_at, self._bytes_then = self._now(), self._bytes
-        if rate < _FAST_BYTES_PER_S:
+        if rate < _FAST_BYTES_PER_S and not self._crowded():
             self.allowed = min(self.allowed * 2, self._most)
 
     def run_began(self) -> None:
@@ -48,8 +48,8 @@ class Pace:
         self._run_began = self._now()
 
     def run_ended(self, size_bytes: int) -> None:
-        """Notes that a run ended: a fast lone connection is trusted with more the next time."""
-        if size_bytes >= _FAST_BYTES_PER_S * (self._now() - self._run_began):
+        """Notes that a run ended: a lone one that is fast, or will stay alone, is trusted with more next time."""
+        if self._crowded() or size_bytes >= _FAST_BYTES_PER_S * (self._now() - self._run_began):
             self._lone_run = min(self._lone_run * 4, _LARGEST_LONE_RUN_BYTES)
 
     def run_bytes(self, remaining_bytes: int) -> int:

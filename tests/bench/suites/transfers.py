@@ -12,10 +12,10 @@ from tests.bench.effort import Effort
 from tests.bench.processes import Server, gateway, python_server
 from tests.bench.reports import Report, Table
 
-_CLIENTS, _FILES, _MIB = 200, 8, 1024**2
+_CLIENTS, _FILES, _SMALLER_MIB, _MIB = 200, 8, 48, 1024**2
 _LINE_BYTES_PER_S = 24 * _MIB
 _OURS, _RELAY = "hfproxy", "plain aiohttp relay"
-_STAGES = ("at rest", "200 of kept files", "200 of files on their way")
+_STAGES = ("at rest", "200 of kept files", "200 of files on their way", "of 200 different files, no cap")
 
 
 def transfers(effort: Effort) -> Report:
@@ -49,18 +49,17 @@ def transfers(effort: Effort) -> Report:
 def _stages(hub: DoubleHub, server: Server, name: str, seconds: float) -> list[float]:
     found = [server.memory_mib()]
     word = name.partition(" ")[0]
-    kept, coming = (
-        [f"/bench/files/resolve/main/{SyntheticFile(f'{word}{kind}{n}', 256 * _MIB).name}" for n in range(_FILES)]
-        for kind in ("kept", "coming")
+    kept, coming, different = (
+        [f"/bench/files/resolve/main/{SyntheticFile(f'{word}{kind}{n}', mib * _MIB).name}" for n in range(count)]
+        for kind, count, mib in (("kept", _FILES, 256), ("coming", _FILES, 256), ("each", _CLIENTS, _SMALLER_MIB))
     )
     hub.behave()
     for path in kept:
         download(server.url + path)
-    for path in coming:
+    for path in coming + different:
         download(hub.url + path, "-r", "0-0")  # the double makes it
-    for paths, options in ((kept, ("--limit-rate", "1M")), (coming, ())):
-        if paths is coming:
-            hub.behave(total_cap=_LINE_BYTES_PER_S)
+    for paths, options in ((kept, ("--limit-rate", "1M")), (coming, ()), (different, ())):
+        hub.behave(total_cap=_LINE_BYTES_PER_S if paths is coming else None)
         with _under_way(server, paths, options) as alive:
             server.forget_peak()
             time.sleep(seconds)

@@ -14,6 +14,7 @@ from hfproxy.features.files.lane import Lane
 from hfproxy.storage.blobs import BlobKey, BlobStore
 from hfproxy.upstream.connecting import hub_session
 from hfproxy.upstream.downloads import HubFiles
+from hfproxy.upstream.shares import Crowd, Share
 from tests.integration.files.conftest import QUICK, OpenBlobs, fills_between, read, way_to
 from tests.support.file_hub import FileHub, Trouble
 from tests.support.waiting import eventually
@@ -157,7 +158,10 @@ async def test_a_broken_download_goes_on_at_the_missing_byte(
 
 
 @pytest.mark.also_in_a_bucket
-async def test_a_run_so_long_that_it_goes_past_the_parser_survives_the_same(hub: FileHub, blobs: BlobStore) -> None:
+@pytest.mark.parametrize("crowded", [False, True], ids=["alone", "in a crowd"])
+async def test_a_run_so_long_that_it_goes_past_the_parser_survives_the_same(
+    hub: FileHub, blobs: BlobStore, crowded: bool
+) -> None:
     """A fast connection is given runs that `upstream/long_bodies.py` receives."""
     content = os.urandom(100 * MIB + 77)
     key = hub.add("long.bin", content)
@@ -172,7 +176,7 @@ async def test_a_run_so_long_that_it_goes_past_the_parser_survives_the_same(hub:
             hub=HubFiles(hub.url, session, answer_timeout_s=60, stall_timeout_s=1),
             blob=blob,
             patience=QUICK,
-            buffer_bytes=MIB,
+            share=Share(MIB, Crowd(turns=1, unit_bytes=MIB) if crowded else None),
             progressed=lambda _: None,
         )
         await lane.run()

@@ -16,6 +16,7 @@ from hfproxy.upstream.connecting import hub_session
 from hfproxy.upstream.credentials import NOBODY
 from hfproxy.upstream.downloads import FileBody, HubFiles, Way
 from hfproxy.upstream.refs import FileRef
+from hfproxy.upstream.shares import Crowd, Share
 from tests.support.certificates import Authority
 from tests.support.scripted_hub import Asked, Reply, hangs, resets, scripted_hub, writes
 
@@ -33,7 +34,9 @@ class Sender:
     def __init__(self, content: bytes) -> None:
         self.content, self.stop = content, SIZE
         self.then: Reply | None = None
-        self.sent = 0
+        self.sent = self.connections = 0
+        self.silence: asyncio.Event | None = None
+        """What the first to ask waits for after a few bytes."""
         self.over = asyncio.Event()
 
     async def __call__(self, asked: Asked, writer: StreamWriter) -> None:
@@ -44,7 +47,12 @@ class Sender:
 
     async def send(self, asked: Asked, writer: StreamWriter) -> None:
         writer.write(f'HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\nETag: "e"\r\n\r\n'.encode())
-        for start in range(0, self.stop, MIB):
+        begun = 0
+        if (silence := self.silence) is not None and not self.connections:
+            self.connections, begun = 1, 1000
+            writer.write(self.content[:begun])
+            await silence.wait()
+        for start in range(begun, self.stop, MIB):
             writer.write(self.content[start : min(start + MIB, self.stop)])
             await writer.drain()
             self.sent = start
@@ -62,8 +70,14 @@ def sender(content: bytes) -> Sender:
     return Sender(content)
 
 
+@pytest.fixture(params=[None, 1], ids=["alone", "in a crowd"])
+def share(request: pytest.FixtureRequest) -> Share:
+    """What a body may hold; in a crowd, while it is its turn."""
+    return Share(UNIT, Crowd(turns=request.param, unit_bytes=UNIT) if request.param else None)
+
+
 @pytest.fixture(params=["plain", "tls"])
-def opened(request: pytest.FixtureRequest, sender: Sender, tmp_path: Path) -> Open:
+def opened(request: pytest.FixtureRequest, sender: Sender, share: Share, tmp_path: Path) -> Open:
     """Opens the body of the sender, in the clear and over TLS."""
     authority = Authority(tmp_path) if request.param == "tls" else None
 
@@ -76,7 +90,7 @@ def opened(request: pytest.FixtureRequest, sender: Sender, tmp_path: Path) -> Op
         ):
             files = HubFiles(hub.url, session, answer_timeout_s=30, stall_timeout_s=stall_timeout_s)
             way = Way(FileRef.parse("/acme/demo/resolve/main/w.bin"), NOBODY)
-            async with files.open(way, 0, SIZE, size_bytes=SIZE, etag="e", buffer_bytes=UNIT) as body:
+            async with files.open(way, 0, SIZE, size_bytes=SIZE, etag="e", share=share) as body:
                 yield body
             await asyncio.wait_for(sender.over.wait(), 30)
 
@@ -144,3 +158,22 @@ async def test_who_goes_away_ends_the_connection(opened: Open, sender: Sender) -
     async with opened() as body, aclosing(body.chunks()) as chunks:
         assert await anext(chunks)
     assert sender.sent < SIZE // 2
+
+
+async def test_who_has_nothing_to_receive_keeps_nobody_from_a_turn(
+    opened: Open, sender: Sender, content: bytes
+) -> None:
+    """One says a few bytes, and then nothing for as long as the other sends."""
+    sender.silence = asyncio.Event()
+    slow, quick = hashlib.sha256(), hashlib.sha256()
+    async with opened() as first, asyncio.TaskGroup() as tasks:
+        tasks.create_task(_read(first, slow))
+        async with opened() as second:
+            await _read(second, quick)
+        sender.silence.set()
+    assert slow.hexdigest() == quick.hexdigest() == hashlib.sha256(content).hexdigest()
+
+
+async def _read(body: FileBody, digest: "hashlib._Hash") -> None:
+    async for chunk in body.chunks():
+        digest.update(chunk)

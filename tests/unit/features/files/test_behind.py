@@ -6,6 +6,7 @@ import pytest
 
 from hfproxy.features.files.behind import WriteBehind
 from hfproxy.storage.blobs import StorageFull
+from hfproxy.upstream.shares import Crowd, Share
 
 
 class SlowSink:
@@ -26,7 +27,7 @@ class SlowSink:
 async def test_what_comes_together_is_written_together() -> None:
     sink = SlowSink()
     sink.go.set()
-    behind = WriteBehind(sink, 10, worth_bytes=50, written=lambda _: None)
+    behind = WriteBehind(sink, 10, share=Share(50), written=lambda _: None)
     for piece in (b"ab", b"cd", b"ef"):
         await behind.add(piece)
     await behind.drain()
@@ -36,7 +37,7 @@ async def test_what_comes_together_is_written_together() -> None:
 async def test_what_is_enough_is_written_though_more_comes_with_it() -> None:
     sink = SlowSink()
     sink.go.set()
-    behind = WriteBehind(sink, 0, worth_bytes=2, written=lambda _: None)
+    behind = WriteBehind(sink, 0, share=Share(2), written=lambda _: None)
     for piece in (b"ab", b"cd", b"ef"):
         await behind.add(piece)
     await behind.drain()
@@ -52,7 +53,7 @@ async def test_what_came_meanwhile_is_written_in_one_call_though_nothing_follows
         if sum(counted) == 6:
             all_written.set()
 
-    behind = WriteBehind(sink, 10, worth_bytes=50, written=written)
+    behind = WriteBehind(sink, 10, share=Share(50), written=written)
     await behind.add(b"ab")
     await sink.begun.wait()
     for piece in (b"cd", b"ef"):
@@ -64,7 +65,7 @@ async def test_what_came_meanwhile_is_written_in_one_call_though_nothing_follows
 
 async def test_no_more_is_taken_than_may_wait() -> None:
     sink = SlowSink()
-    behind = WriteBehind(sink, 0, worth_bytes=2, written=lambda _: None)
+    behind = WriteBehind(sink, 0, share=Share(2), written=lambda _: None)
     await behind.add(b"ab")
     await sink.begun.wait()
     refused = asyncio.create_task(behind.add(b"cdef"))
@@ -76,11 +77,22 @@ async def test_no_more_is_taken_than_may_wait() -> None:
     assert sink.calls == [(0, b"ab"), (2, b"cdef")]
 
 
+async def test_in_a_crowd_nothing_waits_behind_what_is_written() -> None:
+    sink = SlowSink()
+    behind = WriteBehind(sink, 0, share=Share(50, Crowd(turns=1, unit_bytes=50)), written=lambda _: None)
+    adding = asyncio.create_task(behind.add(b"ab"))
+    await sink.begun.wait()
+    assert not adding.done()
+    sink.go.set()
+    await adding
+    assert sink.calls == [(0, b"ab")]
+
+
 async def test_an_error_is_told_to_who_adds_next_and_to_who_drains() -> None:
     sink = SlowSink()
     sink.full = True
     sink.go.set()
-    behind = WriteBehind(sink, 0, worth_bytes=2, written=lambda _: None)
+    behind = WriteBehind(sink, 0, share=Share(2), written=lambda _: None)
     await behind.add(b"ab")
     with pytest.raises(StorageFull):
         await behind.drain()
@@ -91,7 +103,7 @@ async def test_an_error_is_told_to_who_adds_next_and_to_who_drains() -> None:
 async def test_stopped_it_ends_with_the_pieces_in_hand() -> None:
     sink = SlowSink()
     counted: list[int] = []
-    behind = WriteBehind(sink, 0, worth_bytes=50, written=counted.append)
+    behind = WriteBehind(sink, 0, share=Share(50), written=counted.append)
     await behind.add(b"ab")
     await sink.begun.wait()
     await behind.add(b"cd")
@@ -106,7 +118,7 @@ async def test_stopped_before_it_began_it_writes_nothing() -> None:
     sink = SlowSink()
     sink.go.set()
     counted: list[int] = []
-    behind = WriteBehind(sink, 0, worth_bytes=50, written=counted.append)
+    behind = WriteBehind(sink, 0, share=Share(50), written=counted.append)
     await behind.add(b"ab")
     await behind.stop()
     assert (sink.calls, counted) == ([], [])
