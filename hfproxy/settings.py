@@ -9,7 +9,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, IPvAnyNetwork, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -30,11 +30,23 @@ OTHER_NAMES = {
 }
 
 
+def _split(text: str) -> SplitResult:
+    """A URL's parts, its port a possible one. The message repeats none of it."""
+    try:
+        url = urlsplit(text)
+        in_order = url.port is None or url.port > 0
+    except ValueError:
+        in_order = False
+    if not in_order or re.search(r"\s", text):
+        raise ValueError("is not a URL: look at its brackets, its port, and for spaces")
+    return url
+
+
 def _check_endpoint(text: str) -> str:
     """A Hub's base URL without a slash at the end, or `sandbox`."""
     if text == SANDBOX:
         return text
-    url = urlsplit(text)
+    url = _split(text)
     if url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment or url.username:
         raise ValueError("must be 'sandbox' or a URL such as https://huggingface.co, without a query or a password")
     return text.rstrip("/")
@@ -49,9 +61,15 @@ def _check_token(token: SecretStr | None) -> SecretStr | None:
     return SecretStr(text)
 
 
+# As SQLAlchemy reads one; a password may hold anything but an `@`.
+_DATABASE = re.compile(r"postgres(ql)?://([^@]*@)?([^@/?:\[\]]*|\[[^\]]*\])(:\d+)?([/?].*)?")
+
+
 def _check_database(url: SecretStr | None) -> SecretStr | None:
-    if url is not None and urlsplit(url.get_secret_value()).scheme not in {"postgresql", "postgres"}:
-        raise ValueError("must be a URL such as postgresql://user:password@host/name")
+    if url is not None and not _DATABASE.fullmatch(url.get_secret_value()):
+        raise ValueError(
+            "must be a URL such as postgresql://user:password@host:5432/name, with %40 for @ in a password"
+        )
     return url
 
 
@@ -59,14 +77,14 @@ def _check_bucket(text: str | None) -> str | None:
     """A bucket's URL; without one, blobs lie on the disk."""
     if text is None:
         return None
-    url = urlsplit(text)
+    url = _split(text)
     if url.scheme != "s3" or not re.fullmatch(r"[A-Za-z0-9._-]+", url.netloc) or url.query or url.fragment:
         raise ValueError("must be a bucket such as s3://bucket or s3://bucket/prefix")
     return text.rstrip("/")
 
 
 def _check_http(text: str | None) -> str | None:
-    if text is not None and (urlsplit(text).scheme not in {"http", "https"} or not urlsplit(text).hostname):
+    if text is not None and (_split(text).scheme not in {"http", "https"} or not _split(text).hostname):
         raise ValueError("must be a URL such as https://s3.example.com")
     return text.rstrip("/") if text is not None else None
 
@@ -88,10 +106,21 @@ def _read_duration(value: object) -> object:
         return value
     if not (match := _DURATION.fullmatch(value.strip().lower())):
         raise ValueError("must be a time such as 500ms, 30s, 5m, 12h or 7d")
-    return timedelta(seconds=float(match[1]) * _UNITS_S[match[2]])
+    try:
+        return timedelta(seconds=float(match[1]) * _UNITS_S[match[2]])
+    except OverflowError:
+        raise ValueError("is more time than can be counted") from None
+
+
+def _check_wait(time: timedelta) -> timedelta:
+    """A longest wait: none at all would let every call fail."""
+    if not time:
+        raise ValueError("must be more than no time at all")
+    return time
 
 
 Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
+Wait = Annotated[Duration, AfterValidator(_check_wait)]
 
 
 def _read_list(value: object) -> object:
@@ -104,7 +133,7 @@ def _read_list(value: object) -> object:
 
 
 def _check_origin(text: str) -> str:
-    url = urlsplit(text)
+    url = _split(text)
     if text != "*" and (
         url.scheme not in {"http", "https"} or not url.netloc or text != f"{url.scheme}://{url.netloc}"
     ):
@@ -165,15 +194,14 @@ class ServerSettings(Group):
     )
     tls_key: PemPath | None = Field(None, description="Its private key (PEM, no password); unset: in the same file")
     max_body_size: ByteSize = Field(ByteSize(1024**2), description="Largest body of a call to the gateway's own API")
-    body_timeout: Duration = Field(timedelta(seconds=30), description="Longest wait for the whole of such a body")
+    body_timeout: Wait = Field(timedelta(seconds=30), description="Longest wait for the whole of such a body")
     keepalive_timeout: Duration = Field(
         timedelta(seconds=75),
         description="How long an idle connection, or one whose next request is not all there, is kept; longer than a "
         "proxy in front keeps it",
     )
-    unread_timeout: Duration = Field(
+    unread_timeout: Wait = Field(
         timedelta(minutes=5),
-        gt=timedelta(0),
         le=timedelta(days=1),
         description="How long a client may read nothing of its answer before it is cut off (on Linux)",
     )
@@ -230,11 +258,9 @@ class UpstreamSettings(Group):
     no_proxy: str = Field(
         "", description="Hosts, .domains, addresses and networks to reach without it (NO_PROXY works too)"
     )
-    connect_timeout: Duration = Field(timedelta(seconds=10), description="Longest wait for a connection to the Hub")
-    answer_timeout: Duration = Field(
-        timedelta(seconds=30), description="Longest wait for the Hub's answer to an API call"
-    )
-    idle_timeout: Duration = Field(
+    connect_timeout: Wait = Field(timedelta(seconds=10), description="Longest wait for a connection to the Hub")
+    answer_timeout: Wait = Field(timedelta(seconds=30), description="Longest wait for the Hub's answer to an API call")
+    idle_timeout: Wait = Field(
         timedelta(minutes=5), description="Longest time that nothing moves on a relayed call before it is ended"
     )
     max_connections: int = Field(200, ge=1, description="Most connections to the Hub at once; they are kept and reused")
@@ -246,9 +272,8 @@ class StorageSettings(Group):
         None,
         description="A PostgreSQL URL (postgresql://user:password@host/name); unset: SQLite, a file in the folder",
     )
-    database_timeout: Duration = Field(
+    database_timeout: Wait = Field(
         timedelta(seconds=15),
-        gt=timedelta(0),
         description="Longest wait for PostgreSQL; then it is left alone for 3 s at a time",
     )
     max_size: ByteSize | None = Field(
@@ -274,9 +299,8 @@ class StorageSettings(Group):
     s3_ca: PemPath | None = Field(
         None, description="A file of certificates (PEM) to trust beside the system's for that server"
     )
-    s3_timeout: Duration = Field(
+    s3_timeout: Wait = Field(
         timedelta(seconds=10),
-        gt=timedelta(0),
         description="Longest wait for an object of a bucket, three times as long for one that is put there; then it is "
         "left alone for 3 s at a time",
     )
@@ -307,7 +331,7 @@ class FilesSettings(Group):
     )
     connections: int = Field(8, ge=1, le=64, description="Most connections to fetch one large file over")
     max_connections: int = Field(64, ge=1, description="More connections for one file are opened up to this many")
-    stall_timeout: Duration = Field(
+    stall_timeout: Wait = Field(
         timedelta(seconds=8), description="Longest silence of the Hub in the middle of a file; then it is asked again"
     )
     finish_below: ByteSize = Field(

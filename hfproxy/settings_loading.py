@@ -109,9 +109,11 @@ def load_settings(
     origins: dict[str, str] = {}
     problems: list[str] = []
     layers: list[tuple[str, Mapping[str, str]]] = [("command line", flags or {}), ("environment", environ)]
-    if dotenv is not None and dotenv.is_file():
-        written = dotenv_values(dotenv, interpolate=False)
-        layers.append((str(dotenv), {name: value for name, value in written.items() if value is not None}))
+    if dotenv is not None:
+        try:
+            layers.append((str(dotenv), _written_in(dotenv)))
+        except BadSettings as error:
+            problems += error.problems
     for origin, variables in layers:
         problems += [f"{name}: there is no such setting ({origin})" for name in unknown_names(variables, known)]
         try:
@@ -140,6 +142,18 @@ def load_settings(
     if problems:
         raise BadSettings(problems)
     return LoadedSettings(settings, origins)
+
+
+def _written_in(dotenv: Path) -> dict[str, str]:
+    """The variables of a `.env`; none where there is none. Raises BadSettings."""
+    try:
+        written = dotenv_values(dotenv, interpolate=False) if dotenv.is_file() else {}
+    except UnicodeDecodeError:
+        # As PowerShell's `>` writes it.
+        raise BadSettings([f"{dotenv} is not UTF-8: save it in that coding"]) from None
+    except OSError as error:
+        raise BadSettings([f"cannot read {dotenv}: {error.strerror}"]) from None
+    return {name: value for name, value in written.items() if value is not None}
 
 
 def certificate_in(folder: Path) -> dict[str, str]:

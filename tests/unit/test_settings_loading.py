@@ -49,3 +49,48 @@ def test_a_token_that_no_header_could_carry_is_refused_and_not_repeated(token: s
 def test_white_space_around_a_token_is_no_part_of_it(written: str, read: str | None) -> None:
     token = load_settings(environ={"HF_TOKEN": written}, dotenv=None).settings.upstream.token
     assert (token.get_secret_value() if token else None) == read
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HFPROXY_UPSTREAM__ENDPOINT", "https://hub.example:99999"),
+        ("HFPROXY_UPSTREAM__ENDPOINT", "http://hub example"),
+        ("HFPROXY_STORAGE__DATABASE", "mysql://user:word@host/name"),
+        ("HFPROXY_STORAGE__DATABASE", "postgresql://user:word@host:banana/name"),
+        ("HFPROXY_STORAGE__DATABASE", "postgresql://user:wo@rd@host/name"),
+        ("HFPROXY_STORAGE__S3_ENDPOINT", "http://s3.example:0"),
+        ("HFPROXY_SERVER__CORS_ORIGINS", "http://app.example:banana"),
+        ("HFPROXY_UPSTREAM__CONNECT_TIMEOUT", "0s"),
+        ("HFPROXY_FILES__STALE_FOR", "99999999999999d"),
+    ],
+)
+def test_a_value_that_nothing_could_work_with_is_one_line(name: str, value: str) -> None:
+    with pytest.raises(BadSettings) as refused:
+        load_settings(environ={name: value}, dotenv=None)
+    [problem] = refused.value.problems
+    assert problem.startswith(f"{name}: ")
+    assert value not in problem
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:wo/rd [#?:]@db.example:5432/name?ssl=require",
+        "postgres://user@[::1]:5432/name",
+        "postgresql://db.example/name",
+        "postgresql:///name?host=/run/postgresql",
+    ],
+)
+def test_a_databases_url_is_taken_as_it_is_written(url: str) -> None:
+    database = load_settings(environ={"HFPROXY_STORAGE__DATABASE": url}, dotenv=None).settings.storage.database
+    assert database is not None
+    assert database.get_secret_value() == url
+
+
+def test_a_dotenv_in_another_coding_is_one_line(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("HF_ACCESS_TOKEN=hf_right\n", encoding="utf-16")
+    with pytest.raises(BadSettings) as refused:
+        load_settings(environ={}, dotenv=dotenv)
+    assert refused.value.problems == [f"{dotenv} is not UTF-8: save it in that coding"]
