@@ -221,5 +221,7 @@ def _problem(exc: BaseException | None, message: str) -> ProxyError:
         return HeadTooLarge()
     if isinstance(exc, InvalidURLError):
         return BadRequest("the request's target is not an address")
+    if "PRI/Upgrade" in message:  # llhttp's word for the line that begins HTTP/2 (RFC 9113, section 3.4)
+        return BadRequest("this is HTTP/2, which is not spoken here: use HTTP/1.1")
     reason = " ".join(_QUOTATION.sub("", message).split()).rstrip(" :.")
     return BadRequest(f"this is not HTTP/1.1 as it should be: {reason}" if reason else None)

@@ -49,6 +49,27 @@ class Drafter:
         async for line in lines:
             if line.strip():
                 self._take(line)
+        return self._whole()
+
+    def read_object(self, fields: dict[str, Any]) -> Draft:
+        """The same from one JSON object, as clients before 0.10 send it.
+
+        Source: `huggingface_hub` 0.8.1 `_commit_api.py`, `prepare_commit_payload`.
+        """
+        self._take_header(fields)
+        for name, take in (
+            ("files", self._take_file),
+            ("lfsFiles", self._take_lfsFile),
+            ("deletedFiles", self._take_deletedFile),
+        ):
+            listed = fields.get(name, [])
+            if not isinstance(listed, list) or not all(isinstance(value, dict) for value in listed):
+                raise BadRequest(f'"{name}" must be a list of objects')
+            for value in listed:
+                take(value)
+        return self._whole()
+
+    def _whole(self) -> Draft:
         if not self._draft.summary:
             raise BadRequest("Add a line with the key `header` and a summary")
         if not self._draft.changes:

@@ -86,7 +86,7 @@ class History:
     # Revisions and refs
 
     def resolve(self, revision: str) -> str:
-        """The commit hash that a branch, tag, `refs/…`, commit or short commit means. Raises RevisionMissing."""
+        """The commit hash that a branch, tag, `refs/…`, commit, short commit or HEAD means. Raises RevisionMissing."""
         if is_commit_hash(revision):
             return self._commit_of(revision.lower(), revision)
         names = [f"refs/heads/{revision}", f"refs/tags/{revision}"]
@@ -97,6 +97,9 @@ class History:
             for oid in self.git.object_store.iter_prefix(revision.encode()):
                 if isinstance(self.git.object_store[oid], Commit):
                     return oid.decode()
+        # `@huggingface/hub` asks so where it is told no revision (`lib/model-info.ts`, `lib/dataset-info.ts`).
+        if revision == "HEAD" and (found := self.ref("refs/heads/main")):
+            return self._commit_of(found, revision)
         raise RevisionMissing(revision)
 
     def ref(self, name: str) -> str | None:

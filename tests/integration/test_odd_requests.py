@@ -95,6 +95,15 @@ async def test_what_is_not_http_is_refused_as_a_problem_and_the_connection_close
         assert await connection.ended()
 
 
+async def test_a_client_that_begins_with_http_2_is_told_what_to_speak(gateway: str) -> None:
+    """curl --http2-prior-knowledge, and httpx with http1=False."""
+    async with connection_to(gateway) as connection:
+        await connection.send(UNREADABLE["version 2 in the line"][0])
+        answer = await connection.answer()
+        assert answer is not None
+        assert _problem(answer)["detail"] == "this is HTTP/2, which is not spoken here: use HTTP/1.1"
+
+
 REFUSED = {
     "older than HTTP/1.0": (b"GET /api/account\r\n\r\n", 400),
     "broken Host": (get(host=b"[::1"), 400),

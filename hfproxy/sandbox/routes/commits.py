@@ -57,7 +57,11 @@ async def commit(call: Call) -> web.StreamResponse:
     repo = _committable(call)
     ref = _ref_of(call, repo)
     base = repo.commit_hash(ref)
-    draft = await Drafter(call.hub, repo, base).read(lines_of(call.chunks()))
+    drafter = Drafter(call.hub, repo, base)
+    if call.request.content_type == "application/json":
+        draft = drafter.read_object(await call.json())
+    else:
+        draft = await drafter.read(lines_of(call.chunks()))
     async with call.hub.lock(repo):
         head = repo.commit_hash(ref)
         if draft.parent_commit and draft.parent_commit != head:

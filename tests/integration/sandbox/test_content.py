@@ -55,6 +55,29 @@ async def test_a_commit_is_told_with_the_addresses_that_clients_parse(
     assert await paths(call, "refs%2Fpr%2F1") == [".gitattributes", "a.txt", "b.txt"]
 
 
+async def test_a_commit_may_be_one_json_object_as_old_clients_send_it(call: Call, commit: Commit) -> None:
+    """As `huggingface_hub` 0.8.1 does (`_commit_api.py`, `prepare_commit_payload`); 0.10 began to send lines."""
+    await commit(file("old.txt"))
+    made = {
+        "summary": "change",
+        "description": "",
+        "files": [file("a.txt", b"hello")[1]],
+        "lfsFiles": [],
+        "deletedFiles": [{"path": "old.txt"}],
+    }
+    assert (await call("POST", f"{DEMO}/commit/main", ALICE, json=made)).json["success"] is True
+    assert await paths(call) == [".gitattributes", "a.txt"]
+    for wrong in ({"files": {}}, {"files": ["a"]}, {"lfsFiles": [{"path": "m.bin", "oid": "ab" * 32}]}, {"files": []}):
+        assert (await call("POST", f"{DEMO}/commit/main", ALICE, json={"summary": "x", **wrong})).status == 400
+    assert await paths(call) == [".gitattributes", "a.txt"]
+
+
+async def test_head_means_the_main_branch(call: Call, commit: Commit) -> None:
+    made = (await commit(file("a.txt"))).json
+    assert (await call("GET", f"{DEMO}/revision/HEAD")).json["sha"] == made["commitOid"]
+    assert (await call("GET", "/alice/demo/resolve/HEAD/a.txt")).headers["X-Repo-Commit"] == made["commitOid"]
+
+
 @pytest.mark.parametrize(
     ("operation", "status"),
     [
