@@ -6,7 +6,7 @@ from typing import Final
 from hfproxy.downstream.access import Caller
 from hfproxy.errors import HubMisspoke
 from hfproxy.features.files.rights import audience
-from hfproxy.features.metadata.models import AnswerKey
+from hfproxy.features.metadata.models import AnswerKey, lasts
 from hfproxy.features.metadata.service import Spoken
 from hfproxy.features.passthrough.models import Question
 from hfproxy.features.passthrough.service import RelayService
@@ -72,5 +72,6 @@ async def ask(relay: RelayService, question: Question) -> Spoken:
             if len(body) > _MAX_BODY:
                 raise HubMisspoke(f"an answer of more than {_MAX_BODY} bytes", asked=question.target)
         headers = tuple((name, value) for name, value in answer.headers.items() if name.casefold() not in _NOT_KEPT)
-        told = headers if answer.status < 400 else tuple(answer.headers.items())  # an error tells its limits too
+        # An error tells its limits too, but for one that is kept.
+        told = headers if answer.status < 400 or lasts(answer.status, headers) else tuple(answer.headers.items())
         return Spoken(answer.status, tuple((n, v) for n, v in told if n.casefold() not in _FRAMING), bytes(body))

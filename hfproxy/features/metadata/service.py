@@ -9,10 +9,9 @@ import structlog
 
 from hfproxy.errors import HubRefused, NotKept, UpstreamError
 from hfproxy.features.files.rights import BROUGHT, EVERYBODY, audience
-from hfproxy.features.metadata.models import AnswerKey, KeptAnswer
+from hfproxy.features.metadata.models import AnswerKey, KeptAnswer, error_code, lasts
 from hfproxy.features.metadata.store import AnswerStore
 from hfproxy.upstream.credentials import Credential
-from hfproxy.upstream.headers import ERROR_CODE
 from hfproxy.upstream.refs import HubRef
 
 log = structlog.get_logger(__name__)
@@ -26,7 +25,7 @@ _LARGEST_KEPT_BYTES = 8 * 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What the Hub said: kept if it is a whole good answer, told in any case."""
+    """What the Hub said: kept if it lasts, told in any case."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -40,15 +39,15 @@ class Spoken:
     @property
     def refuses(self) -> bool:
         """Whether it said that the caller may not see the repository, or that there is none."""
-        code = next((value for name, value in self.headers if name.casefold() == ERROR_CODE.casefold()), None)
-        return self.status in {401, 403} or (self.status == 404 and code not in _NOT_ABOUT_RIGHTS)
+        named = error_code(self.headers) in _NOT_ABOUT_RIGHTS
+        return self.status in {401, 403} or (self.status == 404 and not named)
 
 
 Ask = Callable[[], Awaitable[Spoken]]
 
 
 class MetadataService:
-    """Keeps answers of 200; every other is told and forgotten."""
+    """Keeps answers of 200, and of 404 for a path that is not there; every other is told and forgotten."""
 
     def __init__(
         self,
@@ -69,7 +68,7 @@ class MetadataService:
         """The answer, and what `Cache-Status` says of it. Raises UpstreamError, NotKept."""
         kept = await self._store.find(key)
         if kept is not None and kept.younger_than(self._fresh_s):
-            return Spoken(200, kept.headers, kept.body), "hit"
+            return _as_said(kept), "hit"
         # A caller's own token may have been revoked while the Hub was away, and nobody here can tell.
         usable = kept if credential.owner != "caller" and kept and kept.younger_than(self._stale_s) else None
         usable = usable if usable and await self._is_theirs(key, usable) else None
@@ -77,17 +76,17 @@ class MetadataService:
             usable = usable or await self._said_to_others(key, credential)
             if usable is None:
                 raise NotKept(f"{key.target} is not kept, and this gateway is offline")
-            return Spoken(200, usable.headers, usable.body), "hit; ttl=-1; detail=offline"
+            return _as_said(usable), "hit; ttl=-1; detail=offline"
         try:
             spoken, status = await self._ask_once(key, credential, ask)
         except UpstreamError as error:
             if usable is None or isinstance(error, HubRefused):
                 raise
             log.warning("pointer.stale", repo=key.repo, revision=key.target, reason=error.code)
-            return Spoken(200, usable.headers, usable.body), f"hit; ttl=-1; detail={error.code}"
+            return _as_said(usable), f"hit; ttl=-1; detail={error.code}"
         if spoken.away and usable is not None:
             log.warning("pointer.stale", repo=key.repo, revision=key.target, reason=f"HTTP {spoken.status}")
-            return Spoken(200, usable.headers, usable.body), f"hit; ttl=-1; detail=HTTP-{spoken.status}"
+            return _as_said(usable), f"hit; ttl=-1; detail=HTTP-{spoken.status}"
         return spoken, status
 
     async def forget(self, repo: HubRef) -> None:
@@ -136,7 +135,7 @@ class MetadataService:
         generation, now = self._generation, time.time()
         spoken = await ask()
         small = len(spoken.body) <= _LARGEST_KEPT_BYTES
-        if spoken.status == 200 and small and generation == self._generation:
+        if lasts(spoken.status, spoken.headers) and small and generation == self._generation:
             await self._store.keep(key, KeptAnswer(spoken.headers, spoken.body, now))
         if spoken.refuses and key.repo:
             self._tell_refused(key.repo, credential)
@@ -148,6 +147,10 @@ class MetadataService:
             del self._asking[digest]
         if not task.cancelled():
             task.exception()
+
+
+def _as_said(kept: KeptAnswer) -> Spoken:
+    return Spoken(kept.status, kept.headers, kept.body)
 
 
 def is_stale(status: str) -> bool:

@@ -147,7 +147,8 @@ class Exporter:
     async def _kept(self, repo: RepoRef, target: str) -> KeptAnswer | None:
         key = AnswerKey(str(repo.folded), EVERYBODY, "GET", target)
         for audience in self._audiences:
-            if (kept := await self._answers.find(replace(key, audience=audience))) is not None:
+            kept = await self._answers.find(replace(key, audience=audience))
+            if kept is not None and kept.status == 200:
                 return kept
         return None
 

@@ -57,6 +57,31 @@ async def test_refusals_and_failures_are_not_kept(hub: ScriptedHub, gateway: Gat
     assert (await get(gateway, INFO))[0] == 200
 
 
+async def test_that_a_path_is_not_there_is_kept_as_it_was_said(hub: ScriptedHub, gateway: Gateway) -> None:
+    """`datasets` lists `data/` of every data set whose card names no files: a 404 that it lives with, a 504 not."""
+    absent = b'{"error":"data does not exist on \\"main\\""}'
+    hub.reply = says(404, absent, X_Error_Code="EntryNotFound", X_Error_Message="Entry not found", RateLimit="r=1;t=9")
+    for _ in range(3):
+        async with gateway.http.get(f"{gateway.url}/api/datasets/acme/demo/tree/{'a' * 40}/data") as answer:
+            assert (answer.status, await answer.read()) == (404, absent)
+            assert answer.headers["X-Error-Code"] == "EntryNotFound"
+            assert "RateLimit" not in answer.headers
+    assert len(hub.asked) == 1
+
+
+async def test_that_a_path_is_not_there_is_known_offline_and_not_to_others(
+    hub: ScriptedHub, tmp_path: Path, kept_in: dict[str, str]
+) -> None:
+    path = f"/api/datasets/acme/demo/tree/{'a' * 40}/data"
+    hub.reply = says(404, b'{"error":"no"}', X_Error_Code="EntryNotFound")
+    async with gateway_for(hub.url, tmp_path, **kept_in) as gateway:
+        assert (await get(gateway, path))[0] == 404
+    async with gateway_for(hub.url, tmp_path, **kept_in, FILES__OFFLINE="true") as gateway:
+        assert (await get(gateway, path))[0] == 404
+        assert (await get(gateway, path, "hf_mallory_of_the_tests"))[0] == 504
+        assert (await get(gateway, path.replace("a" * 40, "b" * 40)))[0] == 504
+
+
 async def test_xet_hashes_are_not_told_in_mode_http_and_pages_lead_back_to_us(hub: ScriptedHub, tmp_path: Path) -> None:
     page = json.dumps([{"type": "file", "path": "w.bin", "xetHash": "0" * 64, "size": 1}]).encode()
     hub.reply = says(200, page, Link='<https://huggingface.co/api/models/acme/demo/tree/main?cursor=a>; rel="next"')
