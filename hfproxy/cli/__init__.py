@@ -19,6 +19,7 @@ from hfproxy.cli.openapi import openapi
 from hfproxy.cli.sandbox import sandbox
 from hfproxy.cli.serve import serve
 from hfproxy.cli.terminal import err, out
+from hfproxy.cli.warm import warm
 from hfproxy.cli.worker import worker
 from hfproxy.open_files import open_standard_files
 
@@ -47,6 +48,12 @@ app.command(epilog=examples("hfproxy certs --name hub.example.com --name 192.0.2
 app.command(epilog=examples("hfproxy health || echo down"))(health)
 app.command(epilog=examples("hfproxy openapi > openapi.json"))(openapi)
 app.command(hidden=True)(worker)
+cache.app.command(
+    epilog=examples(
+        "hfproxy cache warm acme/demo --pin",
+        "hfproxy cache warm acme/demo@v1 --include '*.safetensors' --include '*.json'",
+    )
+)(warm)
 cache.app.command(
     "export",
     epilog=examples(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from hfproxy.cli.cache import human, named, with_store
+from hfproxy.cli.kept import human, named, with_store
 from hfproxy.cli.terminal import Json, err, fail, out, print_json, progress_bar, read_settings
 
 if TYPE_CHECKING:

@@ -1,32 +1,21 @@
 """`hfproxy cache`: what is kept, looked at and looked after; a gateway may run meanwhile."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hfproxy.cli.examples import examples
-from hfproxy.cli.terminal import Json, err, fail, out, print_json, progress_bar, read_settings
+from hfproxy.cli.kept import Named, human, named, quiet_settings, with_store
+from hfproxy.cli.terminal import Json, err, fail, out, print_json, progress_bar
 from hfproxy.starting import CannotStart
 
 if TYPE_CHECKING:
     from hfproxy.settings import Settings
     from hfproxy.storage.blobs import BlobInfo, BlobKey, BlobStore
     from hfproxy.storage.database import Database
-    from hfproxy.upstream.refs import RepoRef
 
-T = TypeVar("T")
-Named = Annotated[
-    str,
-    typer.Argument(
-        metavar="REPO[@REV]", help="`owner/name`, `datasets/owner/name@branch`, `spaces/owner/name@commit`."
-    ),
-]
-TypeOption = Annotated[
-    str | None, typer.Option("--type", help="`model`, `dataset`, `space` or `kernel`, instead of a prefix.")
-]
 
 app = typer.Typer(help="Look at and look after the files that are kept.", no_args_is_help=True)
 
@@ -38,20 +27,6 @@ def _size(text: str) -> int:
         return int(TypeAdapter(ByteSize).validate_python(text))
     except ValidationError:
         raise typer.BadParameter("must be a size such as 500MB or 20GiB") from None
-
-
-def named(text: str, repo_type: str | None = None) -> "tuple[RepoRef, str | None]":
-    """A repository, and the revision behind the @; a commit hash in the one spelling that is kept."""
-    from hfproxy.upstream.refs import BadReference, RepoRef, RepoType, is_commit_hash
-
-    name, at, revision = text.partition("@")
-    if at and not revision:
-        raise typer.BadParameter(f"{text!r} names no revision behind its @")
-    try:
-        repo = RepoRef.parse(RepoType.parse(repo_type), name) if repo_type else RepoRef.parse_printed(name)
-    except BadReference as error:
-        raise typer.BadParameter(str(error)) from None
-    return repo, (revision.lower() if is_commit_hash(revision) else revision) or None
 
 
 def _time(text: str) -> timedelta:
@@ -145,85 +120,6 @@ def unpin(name: Named) -> None:
     out.print(f"{name} is not pinned any more.", highlight=False)
 
 
-@app.command(
-    epilog=examples(
-        "hfproxy cache warm acme/demo --pin",
-        "hfproxy cache warm acme/demo@v1 --include '*.safetensors' --include '*.json'",
-    )
-)
-def warm(
-    name: Named,
-    repo_type: TypeOption = None,
-    include: Annotated[list[str] | None, typer.Option(help="Only files like this, e.g. `*.json`; repeatable.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="No files like this; repeatable.")] = None,
-    keep_pinned: Annotated[bool, typer.Option("--pin", help="Pin it too.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Fetch a repository now, so that it is there when it is wanted, also offline; a gateway may run meanwhile.
-
-    What is there already is not fetched again: after an interruption it goes on where it was.
-    """
-    import asyncio
-
-    from hfproxy.errors import ProxyError
-    from hfproxy.storage import pins
-
-    repo, revision = named(name, repo_type)
-    settings = _quietly()
-    try:
-        warmed = asyncio.run(_warm(settings, repo, revision, include or [], exclude or []))
-    except CannotStart as error:
-        fail(str(error), code=error.exit_code)
-    except ProxyError as error:
-        fail(f"{repo}: {error}")
-    if keep_pinned:
-        with_store(lambda _, database: pins.pin(database, str(repo.folded), revision or pins.ALL))
-    if include and not warmed.fetched + warmed.had + len(warmed.problems):
-        fail(f"no file of {repo} is like {', '.join(include)}")
-    if as_json:
-        print_json(asdict(warmed))
-    else:
-        told = f"{warmed.fetched} files fetched, {warmed.had} were there, {human(warmed.bytes)} in all"
-        out.print(f"{repo}@{warmed.commit_hash[:8]}: {told}", highlight=False)
-    if warmed.problems:
-        fail(f"{len(warmed.problems)} files are not kept:", *warmed.problems)
-
-
-@dataclass
-class _Warmed:
-    """What `warm` did. bytes: of all that was wanted. problems: a line for each file that is not kept."""
-
-    repo: str
-    commit_hash: str
-    bytes: int
-    fetched: int = 0
-    had: int = 0
-    problems: list[str] = field(default_factory=list)
-
-
-async def _warm(
-    settings: "Settings", repo: "RepoRef", revision: str | None, include: list[str], exclude: list[str]
-) -> _Warmed:
-    from hfproxy.features.stocking.warming import warmer
-    from hfproxy.server import hub_ready
-
-    async with hub_ready(settings) as ready, warmer(ready) as warming:
-        planned = await warming.plan(repo, revision, include=include, exclude=exclude)
-        done = _Warmed(str(repo), planned.commit_hash, sum(size_bytes for _, size_bytes in planned.files))
-        with progress_bar() as progress:
-            bar = progress.add_task(f"{repo}", total=done.bytes)
-            async for warmed in warming.fetch(planned, progressed=lambda more: progress.advance(bar, more)):
-                count = done.had + done.fetched + len(done.problems) + 1
-                progress.update(bar, description=f"{repo} {count}/{len(planned.files)}")
-                if warmed.problem is not None:
-                    done.problems.append(f"{warmed.path}: {warmed.problem}")
-                elif warmed.had:
-                    done.had += 1
-                else:
-                    done.fetched += 1
-    return done
-
-
 @app.command(epilog=examples("hfproxy cache prune --to 100GiB --dry-run", "hfproxy cache prune --unused-for 30d"))
 def prune(
     to: Annotated[
@@ -272,7 +168,7 @@ def verify(
     wrong = with_store(lambda blobs, _: _verify(blobs))
     problems: list[str] = []
     if wrong and repair:
-        settings = _quietly()
+        settings = quiet_settings()
         try:
             problems = asyncio.run(_fetch_again(settings, wrong))
         except CannotStart as error:
@@ -300,15 +196,6 @@ async def _fetch_again(settings: "Settings", keys: "list[BlobKey]") -> list[str]
         return [f"{key}: {problem}" for key in keys if (problem := await warming.fetch_again(key)) is not None]
 
 
-def _quietly() -> "Settings":
-    """The settings for a gateway that works inside a command, whose log is its messages."""
-    from hfproxy.logs import set_up_logging
-
-    settings = read_settings().settings
-    set_up_logging(settings.logging.model_copy(update={"level": "error"}), secrets=settings.secrets())
-    return settings
-
-
 async def _verify(blobs: "BlobStore") -> "list[BlobKey]":
     from hfproxy.features.files import upkeep
 
@@ -321,36 +208,3 @@ async def _verify(blobs: "BlobStore") -> "list[BlobKey]":
             if right is False:
                 wrong.append(info.key)
     return wrong
-
-
-def with_store(work: "Callable[[BlobStore, Database], Awaitable[T]]") -> T:
-    """The outcome of some work on the store and the database that the settings name."""
-    import asyncio
-
-    from hfproxy.errors import StorageUnavailable
-    from hfproxy.storage.blobs import BlobProblem
-    from hfproxy.storage.opening import open_database
-    from hfproxy.storage.stores import kept_blobs
-
-    storage = read_settings().settings.storage
-    url = storage.database.get_secret_value() if storage.database is not None else None
-
-    async def run() -> T:
-        async with open_database(storage.root, url) as database, kept_blobs(storage, database) as blobs:
-            return await work(blobs, database)
-
-    try:
-        return asyncio.run(run())
-    except CannotStart as error:
-        fail(str(error), code=error.exit_code)
-    except StorageUnavailable as error:
-        fail(error.detail)
-    except BlobProblem as error:
-        fail(str(error))
-
-
-def human(size_bytes: int) -> str:
-    """A size as people read it."""
-    from pydantic import ByteSize
-
-    return ByteSize(size_bytes).human_readable(separator=" ")

@@ -12,7 +12,9 @@ from hfproxy.cli.examples import examples
 from hfproxy.cli.terminal import Json, fail, out, print_json, read_settings
 
 if TYPE_CHECKING:
+    from hfproxy.features.policy.matching import Asked
     from hfproxy.features.policy.models import PolicyText
+    from hfproxy.features.policy.wire import PolicyAnswer
 
 app = typer.Typer(help="Check rules on who may do what, and ask what they say.", no_args_is_help=True)
 
@@ -84,28 +86,41 @@ def explain(
 
     The Hub is not asked: give the licence where rules hang on it.
     """
-    from pydantic import ValidationError
-
-    from hfproxy.features.policy.asked import answer_of, asked_in
+    from hfproxy.features.policy.asked import answer_of
     from hfproxy.features.policy.explaining import explain as explained
     from hfproxy.features.policy.matching import RuleSet
-    from hfproxy.features.policy.wire import PolicyQuestion
-    from hfproxy.upstream.refs import BadReference
 
     path = policy_file or read_settings().settings.policy.file
     if path is None:
         fail("There are no rules: everything is allowed.", "Set HFPROXY_POLICY__FILE, or give --policy FILE.")
     rules = RuleSet(_read(path))
-    given = {
-        "caller": caller,
-        "role": role,
-        "action": _ACTIONS_OF_METHODS.get(method.upper(), method.lower()),
-        "repo": repo,
-        "file": file,
-        "any_file": any_file,
-        "size": size,
-        "licence": licence,
-    }
+    asked = _asked(
+        caller=caller,
+        role=role,
+        action=_ACTIONS_OF_METHODS.get(method.upper(), method.lower()),
+        repo=repo,
+        file=file,
+        any_file=any_file,
+        size=size,
+        licence=licence,
+    )
+    answer = answer_of(explained(rules, asked), asked)
+    if as_json:
+        print_json(answer.model_dump(mode="json"))
+    else:
+        _print_steps(answer)
+    if not answer.allowed:
+        raise typer.Exit(1)
+
+
+def _asked(**given: object) -> "Asked":
+    """The call in question, as rules see it; one that nobody could make ends the command."""
+    from pydantic import ValidationError
+
+    from hfproxy.features.policy.asked import asked_in
+    from hfproxy.features.policy.wire import PolicyQuestion
+    from hfproxy.upstream.refs import BadReference
+
     try:
         question = PolicyQuestion.model_validate({name: value for name, value in given.items() if value is not None})
         asked, _ = asked_in(question)
@@ -113,20 +128,18 @@ def explain(
         fail("This cannot be asked:", *(f"{each['loc'][0]}: {each['msg']}" for each in error.errors()), code=2)
     except BadReference as error:
         fail("This cannot be asked:", str(error), code=2)
-    answer = answer_of(explained(rules, asked), asked)
-    if as_json:
-        print_json(answer.model_dump(mode="json"))
-    else:
-        for number, step in enumerate(answer.steps, start=1):
-            means = {True: "yes", False: "no", None: "perhaps"}[step.means_it]
-            print(f"{number:>4}  {means:7}  {step.effect:9}  {step.rule}: {step.why}")
-        print(f"{'allowed' if answer.allowed else 'denied'} by {json.dumps(answer.rule)}")
-        if not answer.sure:
-            print("not sure: a rule that may mean it is taken for the worst case; --size and --licence may settle it")
-        if answer.reason is not None:
-            print(f"the caller is told: {answer.reason}")
-    if not answer.allowed:
-        raise typer.Exit(1)
+    return asked
+
+
+def _print_steps(answer: "PolicyAnswer") -> None:
+    for number, step in enumerate(answer.steps, start=1):
+        means = {True: "yes", False: "no", None: "perhaps"}[step.means_it]
+        print(f"{number:>4}  {means:7}  {step.effect:9}  {step.rule}: {step.why}")
+    print(f"{'allowed' if answer.allowed else 'denied'} by {json.dumps(answer.rule)}")
+    if not answer.sure:
+        print("not sure: a rule that may mean it is taken for the worst case; --size and --licence may settle it")
+    if answer.reason is not None:
+        print(f"the caller is told: {answer.reason}")
 
 
 def _read(path: Path) -> "PolicyText":
