@@ -16,6 +16,7 @@ from yarl import URL
 from hfproxy.errors import HubMisspoke, UpstreamError
 from hfproxy.facts import count_upstream_call, request_id
 from hfproxy.upstream.addresses import HubAddresses, Origin
+from hfproxy.upstream.calls import Kind, Right
 from hfproxy.upstream.credentials import Credential
 from hfproxy.upstream.faults import network_faults, refusal
 from hfproxy.upstream.headers import (
@@ -30,7 +31,7 @@ from hfproxy.upstream.headers import (
 from hfproxy.upstream.long_bodies import long_body
 from hfproxy.upstream.redirects import led_to
 from hfproxy.upstream.refs import FileRef
-from hfproxy.upstream.routes import Kind, Right, Route
+from hfproxy.upstream.routes import Route
 from hfproxy.upstream.shares import SMALL_SHARE, Share
 from hfproxy.upstream.unsaid import lacks_repo_code
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from hfproxy.upstream.addresses import HubAddresses, is_absolute
+from hfproxy.upstream.calls import SAFE_METHODS, Kind
 from hfproxy.upstream.documents import print_document, read_document
 from hfproxy.upstream.headers import LINKED_SIZE, XET_FILEINFO_TYPE, XET_HEADERS, told_to_the_caller, whole_number
 from hfproxy.upstream.lfs import Target, rewrite_batch
 from hfproxy.upstream.links import Link, parse_links, print_links
-from hfproxy.upstream.routes import SAFE_METHODS, Kind, Route
+from hfproxy.upstream.routes import Route
 from hfproxy.upstream.xet import XetMode, XetOffers, XetRoad
 
 # Above this size `huggingface_hub` refuses plain HTTP (`constants.py`, MAX_HTTP_DOWNLOAD_SIZE).

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from hfproxy.upstream.calls import Kind
 from hfproxy.upstream.headers import ERROR_CODE, ERROR_MESSAGE
-from hfproxy.upstream.routes import Kind, Route
+from hfproxy.upstream.routes import Route
 
 _REJECTED_TOKEN = "Invalid credentials in Authorization header"  # noqa: S105 - a text of the Hub
 

@@ -21,8 +21,9 @@ from hfproxy.features.passthrough.xet_offers import offers_of_xet
 from hfproxy.features.policy.judging import judge_call, shown
 from hfproxy.features.policy.withholding import WARNING, Told
 from hfproxy.keys import ACTING
+from hfproxy.upstream.calls import Kind
 from hfproxy.upstream.rewriting import OFFERING_XET, offering
-from hfproxy.upstream.routes import Kind, Route, UnsafePath, classify
+from hfproxy.upstream.routes import Route, UnsafePath, classify
 from hfproxy.upstream.xet import XetOffers
 
 METADATA: Final = web.AppKey("metadata", MetadataService)

@@ -10,8 +10,9 @@ from typing import Any
 from aiohttp import web
 
 from hfproxy.keys import NOTICES, WRITE_WATCHERS
+from hfproxy.upstream.calls import Kind, Right
 from hfproxy.upstream.refs import BucketRef, RepoRef
-from hfproxy.upstream.routes import Kind, Right, Route
+from hfproxy.upstream.routes import Route
 from hfproxy.writes import WriteWatcher, Written
 
 _KIND = "written"

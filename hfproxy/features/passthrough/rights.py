@@ -3,8 +3,9 @@
 from hfproxy.downstream.access import Caller, Role
 from hfproxy.errors import CallerNotAllowed, CallerUnknown
 from hfproxy.features.access.decisions import require_hub_call, require_repos
+from hfproxy.upstream.calls import Right
 from hfproxy.upstream.credentials import Credential
-from hfproxy.upstream.routes import Right, Route
+from hfproxy.upstream.routes import Route
 
 _ROLES = {Right.READ: Role.READER, Right.WRITE: Role.WRITER, Right.ACCOUNT: Role.ADMIN}
 

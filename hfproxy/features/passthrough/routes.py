@@ -35,11 +35,12 @@ from hfproxy.features.policy.routes import POLICY
 from hfproxy.features.policy.taking import transfer
 from hfproxy.features.policy.withholding import WARNING
 from hfproxy.keys import ACTING, HUB, SETTINGS
+from hfproxy.upstream.calls import SAFE_METHODS, Kind, Right
 from hfproxy.upstream.coding import identity
 from hfproxy.upstream.lfs import without_xet
 from hfproxy.upstream.refs import BadReference
 from hfproxy.upstream.rewriting import OFFERING_XET
-from hfproxy.upstream.routes import SAFE_METHODS, TOLD_BY_BODY, Kind, Right, Route, UnsafePath, classify
+from hfproxy.upstream.routes import TOLD_BY_BODY, Route, UnsafePath, classify
 from hfproxy.upstream.xet import XetOffers
 
 RELAY: Final = web.AppKey("relay", RelayService)

@@ -17,6 +17,7 @@ from hfproxy.features.passthrough.tickets import TicketOffice
 from hfproxy.features.passthrough.trail import action_of, changes_something
 from hfproxy.features.passthrough.xet_tokens import XetGrant, XetTokens
 from hfproxy.upstream.addresses import HubAddresses, Origin
+from hfproxy.upstream.calls import Kind
 from hfproxy.upstream.client import HubClient
 from hfproxy.upstream.coding import identity
 from hfproxy.upstream.credentials import NOBODY, Credential
@@ -33,7 +34,7 @@ from hfproxy.upstream.resolving import (
     whole_answer,
 )
 from hfproxy.upstream.rewriting import Rewriting, changes_body, is_fileinfo, without_fileinfo
-from hfproxy.upstream.routes import Kind, Route
+from hfproxy.upstream.routes import Route
 from hfproxy.upstream.streaming import StreamedAnswer
 from hfproxy.upstream.unsaid import lacks_repo_code
 from hfproxy.upstream.xet import XetMode, XetOffers, XetRoad

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from hfproxy.upstream.routes import SAFE_METHODS, Kind, Right, Route
+from hfproxy.upstream.calls import SAFE_METHODS, Kind, Right
+from hfproxy.upstream.routes import Route
 
 _ACTIONS = {
     Kind.CREATE: "repo.create",

@@ -11,8 +11,8 @@ from hfproxy.errors import BodyTooLarge
 from hfproxy.features.policy.matching import ANY, Unnamed
 from hfproxy.features.policy.roads import canonical
 from hfproxy.unstoppable import opened
+from hfproxy.upstream.bodies import body_lines
 from hfproxy.upstream.documents import read_object
-from hfproxy.upstream.routes import body_lines
 
 MOST_BYTES = 8 * 1024**3
 _LONGEST_LINE = 256 * 1024**2

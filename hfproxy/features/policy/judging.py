@@ -18,10 +18,11 @@ from hfproxy.features.policy.routes import POLICY
 from hfproxy.features.policy.service import Policy, SizeOf, Subject
 from hfproxy.features.policy.withholding import Told, without_withheld
 from hfproxy.keys import ACTING, SETTINGS
+from hfproxy.upstream.calls import Kind, Right
 from hfproxy.upstream.credentials import Credential
 from hfproxy.upstream.lfs import Target
 from hfproxy.upstream.refs import BadReference, FileRef, HubRef, parse_printed
-from hfproxy.upstream.routes import Kind, Right, Route
+from hfproxy.upstream.routes import Route
 
 SHOWING_FILES = frozenset({Kind.TREE, Kind.PATHS_INFO, Kind.INFO})
 BRINGING_FILES = frozenset({Kind.PREUPLOAD, Kind.COMMIT})

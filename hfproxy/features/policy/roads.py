@@ -11,8 +11,20 @@ from urllib.parse import parse_qsl, unquote
 from hfproxy.features.policy.matching import ANY, NONE, Unnamed
 from hfproxy.features.policy.models import Action
 from hfproxy.features.policy.service import ANY_REPO, NO_REPO, Subject
+from hfproxy.upstream.calls import (
+    MORE_PAGES,
+    PAGES,
+    SAFE_METHODS,
+    SERVICES,
+    SPACE_SERVICES,
+    UNKNOWN,
+    VERBS,
+    Changes,
+    Kind,
+    Right,
+)
 from hfproxy.upstream.refs import BadReference, FileRef, RepoRef, RepoType
-from hfproxy.upstream.routes import SAFE_METHODS, Kind, Right, Route
+from hfproxy.upstream.routes import Route
 
 _LONGEST_PATH = 1024
 
@@ -27,38 +39,7 @@ class Demand:
 
 
 _TYPES = {repo_type.api_segment: repo_type for repo_type in RepoType}
-# What is told under these tells no file's content (contract 3 to 7).
-_TELLS_NO_CONTENT = frozenset(
-    {"refs", "commits", "treesize", "settings", "likers", "leaderboard", "runtime", "events", "metrics", "logs", "scan"}
-    | {"auth-check", "lfs-files", "user-access-request", "resource-group", "hardware", "storage", "volumes", "jwt"}
-    | {"secrets", "variables", "branch", "tag", "discussions", "ask-access", "tree", "like"}
-)
-# What stands under `/api/` and tells no file's content; all else may (contract 7).
-_TELLS_OF_MANY = frozenset(
-    {"organizations", "users", "collections", "papers", "daily_papers", "posts", "trending", "quicksearch", "tasks"}
-    | {"settings", "notifications", "credentials", "registry", "sql-console", "jobs", "scheduled-jobs", "telemetry"}
-    | {"recent-activity", "whoami", "whoami-v2", "agent-harnesses", "validate-yaml"}
-)
-_MANAGES = frozenset(
-    {
-        "settings",
-        "resource-group",
-        "user-access-request",
-        "like",
-        "secrets",
-        "variables",
-        "runtime",
-        "hardware",
-        "pause",
-    }
-    | {"sleeptime", "restart", "storage", "dev-mode", "volumes", "scan", "ask-access", "jwt"}
-)
-_MOVES_REFS = frozenset({"branch", "tag", "super-squash"})
-# First segments of pages and services that are nobody's repository.
-_PAGES = frozenset(
-    {"settings", "docs", "organizations", "collections", "papers", "blog", "tasks", "learn", "new", "join", "front"}
-    | {"login", "oauth", "pricing", "favicon.ico", "robots.txt", ".well-known", "avatars", "static", "search"}
-)
+_PAGES = PAGES | MORE_PAGES
 
 
 def demands(method: str, raw_target: str, route: Route) -> Sequence[Demand]:
@@ -141,18 +122,19 @@ def _told(api: bool, rest: Sequence[str], query: dict[str, str]) -> str | Unname
         return canonical("/".join(more)) if more and more[-1].endswith(".parquet") else NONE
     if not verb:
         return "README.md"  # a repository's page shows its card
-    return NONE if verb in _TELLS_NO_CONTENT else ANY
+    return ANY if VERBS.get(verb, UNKNOWN).tells_content else NONE
 
 
 def _change(subject: Subject, rest: Sequence[str]) -> Demand:
     rest = [segment.lower() for segment in rest]
-    verb = rest[0] if rest else ""
-    if verb == "discussions":
-        merges = rest[-1] == "merge"
-        return Demand(Action.WRITE, subject, ANY) if merges else Demand(Action.DISCUSS, subject)
-    if verb in _MANAGES:
-        return Demand(Action.MANAGE, subject)
-    return Demand(Action.WRITE, subject, NONE if verb in _MOVES_REFS else ANY)
+    match VERBS.get(rest[0], UNKNOWN).changes if rest else Changes.CONTENT:
+        case Changes.TALK if rest[-1] != "merge":
+            return Demand(Action.DISCUSS, subject)
+        case Changes.KEEPING:
+            return Demand(Action.MANAGE, subject)
+        case Changes.REFS:
+            return Demand(Action.WRITE, subject, NONE)
+    return Demand(Action.WRITE, subject, ANY)
 
 
 def _of_a_bucket(method: str, segments: Sequence[str], route: Route, subject: Subject) -> Demand:
@@ -167,7 +149,8 @@ def _of_a_bucket(method: str, segments: Sequence[str], route: Route, subject: Su
         return Demand(actions.get(method, Action.MANAGE), subject)
     if route.kind in {Kind.XET_WRITE_TOKEN, Kind.BUCKET_BATCH}:
         return Demand(Action.WRITE, subject)  # of what files, is said by the batch
-    return Demand(Action.MANAGE, subject) if verb in _MANAGES else Demand(Action.WRITE, subject, ANY)
+    keeping = VERBS.get(verb, UNKNOWN).changes is Changes.KEEPING
+    return Demand(Action.MANAGE, subject) if keeping else Demand(Action.WRITE, subject, ANY)
 
 
 def _of_no_repo(method: str, segments: Sequence[str], route: Route) -> Demand:
@@ -179,11 +162,11 @@ def _of_no_repo(method: str, segments: Sequence[str], route: Route) -> Demand:
     match segments:
         case ["api", types] if types in _TYPES and reads:
             return Demand(Action.LIST, Subject(_TYPES[types].value, NONE))
-        case ["api", "spaces", "hardware" | "templates" | "semantic-search" | "zero-gpu", *_]:
+        case ["api", "spaces", service, *_] if service in SPACE_SERVICES:
             return Demand(Action.LIST if reads else Action.MANAGE, Subject("space", NONE))
         case [] | ["api"]:
             return Demand(Action.LIST if reads else Action.MANAGE, NO_REPO)
-        case ["api", root, *_] if root in _TELLS_OF_MANY:
+        case ["api", root, *_] if ("api", root) in SERVICES:
             return Demand(Action.LIST if reads else Action.MANAGE, NO_REPO)
         case [types] if types in _TYPES:
             return Demand(Action.LIST if reads else Action.MANAGE, Subject(_TYPES[types].value, NONE))

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hfproxy.upstream.calls import Kind
 from hfproxy.upstream.documents import print_document, read_document
-from hfproxy.upstream.routes import Kind
 
 # `huggingface_hub` prints it once for each topic (`utils/_http.py`, `_warn_on_warning_headers`).
 WARNING = "X-HF-Warning"

@@ -16,8 +16,9 @@ from hfproxy.features.policy.service import Subject
 from hfproxy.features.repos.models import Repo, RepoChange, RepoCreation, RepoDeletion, RepoList, RepoQuery
 from hfproxy.features.repos.service import RepoService
 from hfproxy.keys import ACTING, ERRANDS, WRITE_WATCHERS
+from hfproxy.upstream.calls import Kind, Right
 from hfproxy.upstream.refs import RepoRef
-from hfproxy.upstream.routes import Kind, Right, Route
+from hfproxy.upstream.routes import Route
 from hfproxy.writes import WriteWatcher, telling
 
 REPOS: Final = web.AppKey("repos", RepoService)

@@ -12,7 +12,8 @@ from hfproxy.errors import CallerNotAllowed, NotFound, Overloaded, StorageUnavai
 from hfproxy.features.webhooks.models import Forgotten, HubNotice
 from hfproxy.features.webhooks.service import WebhookDoor, changed_repositories
 from hfproxy.keys import WRITE_WATCHERS
-from hfproxy.upstream.routes import Kind, Right, Route
+from hfproxy.upstream.calls import Kind, Right
+from hfproxy.upstream.routes import Route
 from hfproxy.writes import Written
 
 log = structlog.get_logger(__name__)

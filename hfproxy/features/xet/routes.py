@@ -29,9 +29,10 @@ from hfproxy.features.policy.taking import transfer
 from hfproxy.features.xet import places
 from hfproxy.features.xet.places import Place, Places
 from hfproxy.features.xet.service import CasService, XorbService
+from hfproxy.upstream.calls import Kind, Right
 from hfproxy.upstream.lfs import Target
 from hfproxy.upstream.refs import parse_printed
-from hfproxy.upstream.routes import Kind, Right, Route
+from hfproxy.upstream.routes import Route
 from hfproxy.upstream.xet import XorbRange
 
 CAS: Final = web.AppKey("xet_cas", CasService)

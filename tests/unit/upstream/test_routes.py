@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hfproxy.upstream.calls import Kind, Right
 from hfproxy.upstream.refs import BucketRef, RepoRef, RepoType
-from hfproxy.upstream.routes import Kind, Right, UnsafePath, classify
+from hfproxy.upstream.routes import UnsafePath, classify
 
 MODEL = RepoRef(RepoType.MODEL, "acme", "demo")
 DATASET = RepoRef(RepoType.DATASET, "acme", "demo")
