@@ -19,9 +19,10 @@ from hfproxy.upstream.refs import BadReference, BucketRef, HubRef, RepoRef, Repo
 class Route:
     """One path, read.
 
-    repos, buckets: all that it names. sources: what its body reads from besides. shared: it tells nothing of any
-    repository. bare: clients send it without their token, whoever they are. reaches: it may read, or let a Space read
-    and perhaps change, what neither path nor body says readably (contract 2.1, 7).
+    repos, buckets: all that it names. sources: what its body reads from besides. rest: the segments behind the first
+    repository's name. shared: it tells nothing of any repository. bare: clients send it without their token, whoever
+    they are. reaches: it may read, or let a Space read and perhaps change, what neither path nor body says readably
+    (contract 2.1, 7).
     """
 
     kind: Kind
@@ -30,6 +31,7 @@ class Route:
     buckets: tuple[BucketRef, ...] = ()
     sources: tuple[HubRef, ...] = ()
     revision: str | None = None
+    rest: tuple[str, ...] = ()
     shared: bool = False
     bare: bool = False
     reaches: bool = False
@@ -160,7 +162,8 @@ def _repo_api(repo_type: RepoType, rest: Sequence[str]) -> Route:
     kind = VERBS.get(asked[0], UNKNOWN).kind if asked else Kind.INFO
     if asked == ["lfs-files", "duplicate"]:
         kind = Kind.DUPLICATE_LFS
-    return replace(_repo_route(kind, repo_type, repo_id, more[0] if more else None), reaches=asked == ["volumes"])
+    route = _repo_route(kind, repo_type, repo_id, more[0] if more else None, rest[length:])
+    return replace(route, reaches=asked == ["volumes"])
 
 
 def _api_id_length(rest: Sequence[str]) -> int:
@@ -218,7 +221,7 @@ def _web_verb(repo_type: RepoType, repo_id: str, rest: Sequence[str], query: dic
     if verb in {"info", "git-upload-pack", "git-receive-pack"}:
         return _git_route(repo_type, repo_id, rest, query)
     kind = {"resolve": Kind.RESOLVE, "raw": Kind.RAW}.get(verb, Kind.OTHER)
-    return _repo_route(kind, repo_type, repo_id, rest[1] if len(rest) > 1 else None)
+    return _repo_route(kind, repo_type, repo_id, rest[1] if len(rest) > 1 else None, rest)
 
 
 def _git_route(repo_type: RepoType, repo_id: str, rest: Sequence[str], query: dict[str, str]) -> Route:
@@ -235,7 +238,7 @@ def _git_route(repo_type: RepoType, repo_id: str, rest: Sequence[str], query: di
             kind = Kind.LFS_VERIFY
         case _:
             kind = Kind.OTHER
-    route = _repo_route(kind, repo_type, repo_id, None)
+    route = _repo_route(kind, repo_type, repo_id, None, rest)
     pushes = kind is Kind.GIT_REFS and query.get("service") != "git-upload-pack"
     return replace(route, right=Right.WRITE) if pushes else route
 
@@ -244,9 +247,9 @@ def _route(kind: Kind) -> Route:
     return Route(kind, Right.READ)
 
 
-def _repo_route(kind: Kind, repo_type: RepoType, repo_id: str, revision: str | None) -> Route:
+def _repo_route(kind: Kind, repo_type: RepoType, repo_id: str, revision: str | None, rest: Sequence[str] = ()) -> Route:
     try:
-        return Route(kind, Right.READ, (RepoRef.parse(repo_type, repo_id),), revision=revision)
+        return Route(kind, Right.READ, (RepoRef.parse(repo_type, repo_id),), revision=revision, rest=tuple(rest))
     except BadReference:
         return _route(Kind.OTHER)
 

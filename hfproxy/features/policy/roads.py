@@ -89,22 +89,14 @@ def _demands(method: str, raw_target: str, route: Route) -> Sequence[Demand]:
             return [Demand(Action.READ, subject, ANY), Demand(Action.CREATE, _second(route))]
         case Kind.DUPLICATE_LFS:
             return [Demand(Action.READ, subject, ANY), Demand(Action.WRITE, _second(route), ANY)]
-    assert route.repo is not None
-    api, rest = segments[:1] == ["api"], _after_the_id(segments, route.repo)
-    file: str | Unnamed
     if reads:
-        file = _told(api, rest, dict(parse_qsl(query, keep_blank_values=True)))
+        file = _told(segments[0] == "api", route.rest, dict(parse_qsl(query, keep_blank_values=True)))
         return [Demand(Action.READ, subject, file)]
-    return [_change(subject, rest)]
+    return [_change(subject, route.rest)]
 
 
 def _second(route: Route) -> Subject:
     return Subject.of(route.named[1]) if len(route.named) > 1 else ANY_REPO
-
-
-def _after_the_id(segments: Sequence[str], ref: RepoRef) -> Sequence[str]:
-    begin = 2 if segments[0] == "api" else 1 if segments[0] in _TYPES and segments[0] != "models" else 0
-    return segments[begin + ref.repo_id.count("/") + 1 :]
 
 
 def _told(api: bool, rest: Sequence[str], query: dict[str, str]) -> str | Unnamed:

@@ -35,6 +35,9 @@ def test_a_call_without_a_row_is_taken_for_what_could_do_most(method: str, targe
         ("POST", "/api/models/acme/demo/discussions/1/merge", Demand(Action.WRITE, DEMO, ANY)),
         ("POST", "/acme/demo/ask-access", Demand(Action.MANAGE, DEMO)),
         ("GET", "/api/trending", Demand(Action.LIST, NO_REPO)),
+        # A branch may have the name of a verb; so may what follows a name that is one segment.
+        ("GET", "/acme/demo/blob/settings/x.pkl", Demand(Action.READ, DEMO, "x.pkl")),
+        ("GET", "/acme%2Fdemo/blob/settings/x.pkl", Demand(Action.READ, DEMO, "x.pkl")),
     ],
 )
 def test_a_row_says_what_a_call_tells_and_changes(method: str, target: str, demand: Demand) -> None:
