@@ -12,7 +12,6 @@ from hfproxy.downstream.at_once import QUICK_LANE, QuickLane
 from hfproxy.downstream.browsers import answer_headers, preflights
 from hfproxy.downstream.connections import refuse_surplus
 from hfproxy.downstream.forwarded import TrustedProxies, origins
-from hfproxy.downstream.loops import refuse_loops
 from hfproxy.downstream.middleware import Places, hand_back_id, request_line
 from hfproxy.downstream.problems import mark_started, problems
 from hfproxy.downstream.unfit import refuse_unfit
@@ -65,7 +64,6 @@ def create_app(settings: Settings) -> web.Application:
             refuse_surplus,
             problems,
             refuse_unfit,
-            refuse_loops(),
             places.middleware(),
             identify,
             count_requests,

@@ -21,7 +21,6 @@
     │   └── BodyStalled             408  the body stopped arriving
     ├── Overloaded                  503  we have too much to do; try again
     ├── StorageUnavailable          503  the gateway's own database cannot be used
-    ├── LoopDetected                508  it has passed this gateway before
     ├── NotReady                    503  a part of the gateway that it needs does not work
     ├── Unexpected                  500  a fault of ours; the log has the story
     └── UpstreamError               what the Hub or the way to it did
@@ -245,14 +244,6 @@ class StorageUnavailable(ProxyError):
 
     def __init__(self, detail: str | None = None, **facts: object) -> None:
         super().__init__(detail, headers={"Retry-After": "5"}, **facts)
-
-
-class LoopDetected(ProxyError):
-    """The request has passed this gateway before: its Hub's address leads back to it."""
-
-    status = 508
-    code = "LoopDetected"
-    title = "The Hub's address leads back to this gateway"
 
 
 class NotReady(ProxyError):

@@ -23,7 +23,6 @@ from hfproxy.downstream.forwarded import Origin, TrustedProxies
 from hfproxy.downstream.middleware import GATEWAY_REQUEST_ID, Places, id_of, rounded
 from hfproxy.downstream.unfit import can_be_a_host
 from hfproxy.errors import ProxyError
-from hfproxy.loops import HEADER as LOOP
 from hfproxy.metrics import RouteMetrics
 from hfproxy.repeated_lines import RepeatedLine
 from hfproxy.upstream.headers import DOWNLOAD_COUNTER, REQUEST_ID, TRACE_ID, XET_FILEINFO_TYPE
@@ -35,7 +34,7 @@ _KNOWN_HEADERS: Final = frozenset(
         *("Host", "Connection", "User-Agent", "Accept", "Accept-Encoding", "Accept-Language", "DNT"),
         *("Authorization", "X-API-Key", REQUEST_ID, TRACE_ID, DOWNLOAD_COUNTER, "Traceparent", "Tracestate"),
         *("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Prefix"),
-        *("X-Forwarded-Port", "X-Real-IP", "Via", LOOP),
+        *("X-Forwarded-Port", "X-Real-IP", "Via"),
     )
     for spelt in (name, name.lower())
 )

@@ -11,7 +11,6 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from hfproxy.settings import UpstreamSettings
-from hfproxy.upstream.loops import NamesGateways
 from hfproxy.upstream.once import never_write_twice
 from hfproxy.upstream.proxy import HubProxy
 from hfproxy.upstream.soundness import only_sound_answers
@@ -27,7 +26,6 @@ def session_to(
         tls=hub_trust(upstream),
         proxy=HubProxy(upstream.proxy.get_secret_value(), upstream.no_proxy) if upstream.proxy else None,
         watching=watching,
-        told=(NamesGateways(upstream.endpoint),),
     )
 
 
@@ -38,17 +36,16 @@ async def hub_session(
     tls: ssl.SSLContext | None = None,
     proxy: HubProxy | None = None,
     watching: Sequence[aiohttp.TraceConfig] = (),
-    told: Sequence[aiohttp.ClientMiddlewareType] = (),
 ) -> AsyncIterator[aiohttp.ClientSession]:
     """The one session to the Hub: connections are kept and reused, cookies are not; `watching` sees each call.
 
     How many calls run at once is HubClient's to limit, so that waiting for a place is not mistaken for a slow Hub.
-    tls: whom to trust (`tls.py`); None trusts whom the machine trusts. told: middlewares that say more to the Hub.
+    tls: whom to trust (`tls.py`); None trusts whom the machine trusts.
     """
     async with aiohttp.ClientSession(
         connector=_HubConnector(proxy, tls, connect_timeout.total_seconds()),
         cookie_jar=aiohttp.DummyCookieJar(),
-        middlewares=(only_sound_answers, never_write_twice, *told),
+        middlewares=(only_sound_answers, never_write_twice),
         timeout=aiohttp.ClientTimeout(total=None),  # calls say their own; the connector bounds each connection
         max_line_size=64 * 1024,
         max_field_size=64 * 1024,

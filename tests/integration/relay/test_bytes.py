@@ -81,10 +81,8 @@ async def test_headers_pass_but_for_those_of_the_connection_the_host_the_cookies
         lines = "".join(f"{name}: {value}\r\n" for name, value in sent)
         writer.write(f"GET /x HTTP/1.1\r\n{lines}\r\n".encode())
         assert (await read_head(reader)).status == 204
-    [passed] = heads[0].all("CDN-Loop")  # a Hub that may be a gateway hears of us, and nothing else is added
     assert sorted(heads[0].headers) == sorted(
         [
-            ("CDN-Loop", passed),
             ("Host", hub.removeprefix("http://")),
             *[sent[index] for index in (1, 2, 3, 4, 5, 12)],
             ("Authorization", "Bearer hf_of_the_caller"),
