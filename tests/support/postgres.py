@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.support.pausing import pause
+
 _DEBIAN = Path("/usr/lib/postgresql")
 
 
@@ -47,7 +49,7 @@ class PostgresServer:
         """It answers nothing any more, and breaks no connection."""
         self._paused = [self._main, *children(self._main)]
         for pid in self._paused:
-            os.kill(pid, signal.SIGSTOP)
+            pause(pid)
 
     def go_on(self) -> None:
         """It answers again."""

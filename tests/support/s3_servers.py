@@ -19,6 +19,7 @@ from uuid import uuid4
 import obstore
 from obstore.store import S3Store
 
+from tests.support.pausing import pause
 from tests.support.waiting import answers, free_port, until
 
 REGION = "us-east-1"
@@ -57,7 +58,7 @@ class S3Server:
 
     def pause(self) -> None:
         """It answers nothing any more."""
-        os.kill(self.pid, signal.SIGSTOP)
+        pause(self.pid)
 
     def go_on(self) -> None:
         """It answers again."""
