@@ -1,10 +1,10 @@
 """How many connections all downloads have together, and how much memory each may take."""
 
-from hfproxy.upstream.shares import Crowd, Share
+from hfproxy.upstream.shares import SMALL_SHARE, Crowd, Share
 
 _MIB = 1024**2
 # Fewer connections than this: what a further one may hold.
-_SHARES = ((1, Share(_MIB)), (8, Share(_MIB // 4)), (24, Share(_MIB // 16)))
+_SHARES = ((1, Share(_MIB)), (8, Share(_MIB // 4)), (24, SMALL_SHARE))
 _TURNS, _TURN_BYTES = 16, _MIB // 2
 
 
@@ -13,7 +13,7 @@ class Connections:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._crowd = Share(_MIB // 16, Crowd(turns=_TURNS, unit_bytes=_TURN_BYTES))
+        self._crowd = Share(SMALL_SHARE.unit_bytes, Crowd(turns=_TURNS, unit_bytes=_TURN_BYTES))
         self.count = 0
 
     def may_grow(self) -> bool:
